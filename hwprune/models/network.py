@@ -1,0 +1,94 @@
+"""The float network that a layer table describes."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hwprune.models.architecture import IMAGE, LEAKY_SLOPE, Architecture, Conv, Layer, MaxPool
+
+
+class ConvBlock(nn.Module):
+    """``conv``, ``norm`` (identity where the layer has a bias instead) and the activation."""
+
+    def __init__(self, layer: Conv, in_channels: int):
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding, bias=not layer.norm
+        )
+        self.norm = nn.BatchNorm2d(layer.out_channels) if layer.norm else nn.Identity()
+        self.activation = activation(layer.activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.norm(self.conv(x)))
+
+
+def activation(name: str) -> nn.Module:
+    """The activation called ``leaky``, ``relu`` or ``linear`` in a layer table."""
+    return {"leaky": nn.LeakyReLU(LEAKY_SLOPE), "relu": nn.ReLU(), "linear": nn.Identity()}[name]
+
+
+class PaddedMaxPool(nn.Module):
+    """Max-pool whose padding may differ from side to side; padded pixels are -inf, so they never win."""
+
+    def __init__(self, layer: MaxPool):
+        super().__init__()
+        self.kernel, self.stride, self.pad = layer.kernel, layer.stride, layer.pad
+
+    def forward(self, x: Tensor) -> Tensor:
+        if any(self.pad):
+            x = F.pad(x, self.pad, value=-torch.inf)
+        return F.max_pool2d(x, self.kernel, self.stride)
+
+
+class ConcatChannels(nn.Module):
+    """Concatenation over channels."""
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        return torch.cat(tensors, 1)
+
+
+class Sum(nn.Module):
+    """Residual join."""
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        return sum(tensors[1:], tensors[0])
+
+
+class Network(nn.Module):
+    """A layer table made executable: ``forward`` takes (N, C, H, W) pixels in 0..1 and returns the heads' raw outputs.
+
+    A subclass that overrides `make` gives the same table other modules (the quantised twin does).
+    """
+
+    def __init__(self, architecture: Architecture):
+        super().__init__()
+        self.architecture = architecture
+        channels = architecture.channels()
+        self.layers = nn.ModuleDict(
+            {layer.name: self.make(layer, channels[layer.inputs[0]]) for layer in architecture.layers}
+        )
+
+    def make(self, layer: Layer, in_channels: int) -> nn.Module:
+        """The module for one row of the table."""
+        match layer.op:
+            case "conv":
+                return ConvBlock(layer, in_channels)
+            case "maxpool":
+                return PaddedMaxPool(layer)
+            case "upsample":
+                return nn.Upsample(scale_factor=layer.factor, mode="nearest")
+            case "concat":
+                return ConcatChannels()
+            case "add":
+                return Sum()
+
+    def forward_all(self, x: Tensor) -> dict[str, Tensor]:
+        """Every layer's output by name, the image included."""
+        values = {IMAGE: x}
+        for layer in self.architecture.layers:
+            values[layer.name] = self.layers[layer.name](*(values[source] for source in layer.inputs))
+        return values
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        values = self.forward_all(x)
+        return [values[head] for head in self.architecture.heads]
