@@ -1,0 +1,81 @@
+"""Files written whole: a reader sees the old content or the new, never a half."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
+    """Give a temporary path in the folder of ``path``; what is written there replaces ``path`` when the block ends well.
+
+    After an exception the temporary file is removed and ``path`` is as before. Missing parent folders are made. The
+    temporary name ends with the suffix of ``path``, for writers that choose a format by it.
+
+    Parameters
+    ----------
+    path
+        The file to write or replace.
+
+    Yields
+    ------
+    Path
+        An empty file to overwrite, by name or by `open`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        # mkstemp makes files that only their owner reads; a result is as readable as any other new file.
+        os.chmod(temporary, 0o666 & ~_umask())
+        _sync(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    _sync(path.parent)
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write ``text`` in UTF-8, whole."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Write ``value`` as indented JSON, whole; NaN and infinity are refused, for JSON has no word for them."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """The file's SHA-256 in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _sync(path: Path) -> None:
+    """Ask that a file's content, or a folder's entries, be on disk."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:  # some systems cannot open a folder
+        return
+    try:
+        with suppress(OSError):  # nor every file system sync one
+            os.fsync(handle)
+    finally:
+        os.close(handle)

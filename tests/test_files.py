@@ -1,0 +1,46 @@
+import hashlib
+import json
+import stat
+
+import pytest
+
+from hwprune.files import atomic_write, sha256, write_json, write_text
+
+
+def test_replaces_whole_and_leaves_nothing_else(tmp_path):
+    target = tmp_path / "deep" / "a.json"
+    write_json(target, {"x": [1, 2.5, None]})
+    assert json.loads(target.read_text()) == {"x": [1, 2.5, None]}
+    write_text(target, "öß")
+    assert target.read_text(encoding="utf-8") == "öß"
+    assert [p.name for p in target.parent.iterdir()] == ["a.json"]
+
+
+def test_failure_keeps_the_old_content(tmp_path):
+    target = tmp_path / "a.txt"
+    write_text(target, "old")
+    with pytest.raises(RuntimeError), atomic_write(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_nan_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"loss": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_readable_as_other_new_files(tmp_path):
+    (tmp_path / "plain").write_text("")
+    write_text(tmp_path / "ours", "")
+    mode = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "ours")]
+    assert mode[0] == mode[1]
+
+
+def test_sha256(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    # FIPS 180-2, example B.1
+    assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
