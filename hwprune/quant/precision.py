@@ -1,0 +1,75 @@
+"""How many bits each layer gets, and which activations share a scale."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hwprune.errors import UserError
+from hwprune.models.architecture import IMAGE, Architecture
+
+
+class Precision(BaseModel):
+    """Bit widths of a quantised network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    weight_bits: int = Field(4, ge=2, le=8, description="bits of a weight, signed, without the lowest code")
+    activation_bits: int = Field(4, ge=2, le=8, description="bits of an activation between layers")
+    edge_bits: int = Field(8, ge=2, le=8, description="bits of the weights of the first layers and of the heads")
+    activation: Literal["same", "leaky", "relu"] = Field(
+        "same", description="activation of the quantised network; `same` keeps the float network's"
+    )
+
+    def of_weights(self, architecture: Architecture, name: str) -> int:
+        """Bits of the weights of convolution ``name``: `edge_bits` where it reads pixels or is a head."""
+        layer = architecture[name]
+        edge = layer.input == IMAGE or name in architecture.heads
+        return self.edge_bits if edge else self.weight_bits
+
+    def apply(self, architecture: Architecture) -> Architecture:
+        """The layer table with the activation that the quantised network uses.
+
+        Raises
+        ------
+        UserError
+            If the table holds what the integer form cannot express.
+        """
+        for layer in architecture.layers:
+            if layer.op == "add":
+                raise UserError(
+                    f"layer {layer.name!r} of {architecture.name!r} is a residual join (add), which has no integer form "
+                    "yet: quantise a network without residual joins"
+                )
+            if layer.op == "conv" and layer.name in architecture.heads and layer.activation != "linear":
+                raise UserError(f"head {layer.name!r} of {architecture.name!r} must be linear, not {layer.activation}")
+        for head in architecture.heads:
+            if architecture[head].op != "conv" or architecture.consumers(head):
+                raise UserError(f"head {head!r} of {architecture.name!r} must be a convolution that no other layer reads")
+        if self.activation == "same":
+            return architecture
+        layers = [
+            layer.model_copy(update={"activation": self.activation})
+            if layer.op == "conv" and layer.activation != "linear"
+            else layer
+            for layer in architecture.layers
+        ]
+        return architecture.model_copy(update={"layers": tuple(layers)})
+
+
+def shared_scales(architecture: Architecture) -> dict[str, str]:
+    """For every convolution that is no head, the convolution whose activation quantiser it uses.
+
+    Tensors that meet in a concatenation must count in the same unit, so the convolutions behind them share one quantiser;
+    pooling and nearest upsampling pass integers through unchanged.
+    """
+    owner: dict[str, str] = {}
+    behind: dict[str, list[str]] = {IMAGE: []}
+    for layer in architecture.layers:
+        if layer.op == "conv":
+            owner[layer.name], behind[layer.name] = layer.name, [layer.name]
+            continue
+        behind[layer.name] = sorted({conv for source in layer.inputs for conv in behind[source]})
+        if layer.op == "concat" and behind[layer.name]:
+            joined = {owner[conv] for conv in behind[layer.name]}
+            first = next(conv for conv in owner if conv in joined)
+            owner = {conv: first if leader in joined else leader for conv, leader in owner.items()}
+    return {conv: leader for conv, leader in owner.items() if conv not in architecture.heads}
