@@ -12,13 +12,15 @@ themselves, nor any transformation) records the name of the folder in `XILINX_VI
 from __future__ import annotations
 
 import os
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from hwprune.accel.rtllib import adapt_rtllib
 from hwprune.errors import UserError
 
 BUILD_FOLDER = "build"
 """Sub-folder of a run's compile folder in which FINN makes one folder for each node's generated code."""
+RTLLIB_FOLDER = "finn-rtllib"
+"""Sub-folder with the run's own, adapted copy of FINN's RTL library, so that a run folder holds all of its sources."""
 
 
 class _NoVivadoSimulator:
@@ -26,14 +28,6 @@ class _NoVivadoSimulator:
 
     def __init__(self, *_args: object, **_kwargs: object) -> None:
         raise UserError("FINN asked for Vivado's simulator; hwprune simulates with Verilator (hwprune.sim.verilator)")
-
-
-def finn_version() -> str:
-    """Version of the installed finn-plus; UserError if it is absent."""
-    try:
-        return version("finn-plus")
-    except PackageNotFoundError as error:
-        raise UserError("finn-plus is not installed; install it with: pip install 'hwprune[accel]'") from error
 
 
 def prepare_finn(folder: Path | str) -> Path:
@@ -44,7 +38,8 @@ def prepare_finn(folder: Path | str) -> Path:
     Parameters
     ----------
     folder
-        Compile folder of a run; made if absent. FINN's generated code comes to lie in its sub-folder `build`.
+        Compile folder of a run; made if absent. FINN's generated code comes to lie in its sub-folder `build`, the
+        adapted RTL library (`hwprune.accel.rtllib`) in `finn-rtllib`.
 
     Returns
     -------
@@ -54,9 +49,8 @@ def prepare_finn(folder: Path | str) -> Path:
     Raises
     ------
     UserError
-        finn-plus is not installed, or the folder cannot be made.
+        finn-plus is not installed or of another version, or the folder cannot be made.
     """
-    finn_version()
     folder = Path(folder).expanduser().resolve()
     build = folder / BUILD_FOLDER
     try:
@@ -66,6 +60,7 @@ def prepare_finn(folder: Path | str) -> Path:
     # The settings file need not exist; naming it keeps FINN from making ~/.finn to look for one.
     os.environ["FINN_SETTINGS"] = str(folder / "finn-settings.yaml")
     os.environ["FINN_BUILD_DIR"] = str(build)
+    os.environ["FINN_RTLLIB"] = str(adapt_rtllib(folder / RTLLIB_FOLDER))
 
     from finn import xsi
     from finn.interface.settings import FINNSettings

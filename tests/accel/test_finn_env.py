@@ -14,12 +14,14 @@ from hwprune.errors import UserError
 
 
 def test_folder_can_be_changed_in_one_process(tmp_path):
-    from finn.util.basic import make_build_dir
+    from finn.util.basic import fifo_rtl_files, make_build_dir
 
     for name in ("first", "second", "first"):
         build = prepare_finn(tmp_path / name)
         made = make_build_dir("node_", return_as_path=True)
         assert made.parent == build == tmp_path / name / "build"
+        (fifo,) = fifo_rtl_files()
+        assert Path(fifo).is_relative_to(tmp_path / name)
 
 
 def test_home_is_left_alone_and_builder_imports_without_vivado(tmp_path):
