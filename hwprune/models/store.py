@@ -3,8 +3,6 @@
 No pickle: a checkpoint from a stranger must not run code.
 """
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from hwprune.errors import UserError
+from hwprune.files import atomic_write
 from hwprune.models.architecture import Architecture
 from hwprune.models.network import Network
 
@@ -51,15 +50,11 @@ def save_model(folder: str | Path, network: Network, head: BaseModel | None = No
     description = _Description(
         architecture=network.architecture, head=None if head is None else head.model_dump(mode="json")
     )
-    contents = {WEIGHTS: save(state), DESCRIPTION: description.model_dump_json(indent=1).encode()}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         # Both files are complete on disk before the first takes its place.
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as temporary:
-            for name, content in contents.items():
-                Path(temporary, name).write_bytes(content)
-            for name in contents:
-                os.replace(Path(temporary, name), folder / name)
+        with atomic_write(folder / WEIGHTS) as weights, atomic_write(folder / DESCRIPTION) as text:
+            weights.write_bytes(save(state))
+            text.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"{folder}: cannot write the checkpoint ({error}); name a writable folder") from error
 
