@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from typing import Any
 
 @contextmanager
 def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
-    """Give a temporary path in the folder of ``path``; what is written there replaces ``path`` when the block ends well.
+    """Give a temporary path beside ``path``; what is written there replaces ``path`` when the block ends well.
 
     After an exception the temporary file is removed and ``path`` is as before. Missing parent folders are made. The
     temporary name ends with the suffix of ``path``, for writers that choose a format by it.
@@ -43,6 +44,37 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
             temporary.unlink()
         raise
     _sync(path.parent)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Give an empty folder beside ``path`` that takes the place of ``path`` when the block ends well.
+
+    After an exception the temporary folder is removed and ``path`` is as before. A process that is killed leaves at
+    most a hidden folder beside ``path``, never half of ``path``. Missing parent folders are made.
+
+    Parameters
+    ----------
+    path
+        The folder to make or replace, with everything in it.
+
+    Yields
+    ------
+    Path
+        An empty folder to fill.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    try:
+        (scratch / "new").mkdir()
+        yield scratch / "new"
+        # A folder that is not empty cannot be replaced in one step: between these two there is none.
+        if path.exists():
+            path.rename(scratch / "old")
+        (scratch / "new").rename(path)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

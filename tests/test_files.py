@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from hwprune.files import atomic_write, sha256, write_json, write_text
+from hwprune.files import atomic_folder, atomic_write, sha256, write_json, write_text
 
 
 def test_replaces_whole_and_leaves_nothing_else(tmp_path):
@@ -44,3 +44,18 @@ def test_sha256(tmp_path):
     # FIPS 180-2, example B.1
     assert sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+
+
+def test_folder_replaces_whole_and_failure_keeps_the_old(tmp_path):
+    target = tmp_path / "deep" / "made"
+    with atomic_folder(target) as new:
+        (new / "a").write_text("1")
+    with atomic_folder(target) as new:
+        assert not target.joinpath("b").exists()
+        (new / "b").write_text("2")
+    assert [p.name for p in target.iterdir()] == ["b"]
+    with pytest.raises(RuntimeError), atomic_folder(target) as new:
+        (new / "c").write_text("half")
+        raise RuntimeError
+    assert [p.name for p in target.iterdir()] == ["b"]
+    assert [p.name for p in target.parent.iterdir()] == ["made"]

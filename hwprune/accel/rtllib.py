@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hwprune.errors import UserError
+from hwprune.files import atomic_folder
 
 
 @dataclass(frozen=True)
@@ -109,23 +109,11 @@ def adapt_rtllib(folder: Path | str) -> Path:
     stamp = f"finn-plus {finn_version()}, adaptations {hashlib.sha256(repr(ADAPTATIONS).encode()).hexdigest()}\n"
     if (folder / STAMP).is_file() and (folder / STAMP).read_text() == stamp:
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        copy = scratch / "rtllib"
-        shutil.copytree(installed_rtllib(), copy, ignore=shutil.ignore_patterns("__pycache__"))
+    with atomic_folder(folder) as copy:
+        shutil.copytree(installed_rtllib(), copy, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         for adaptation in ADAPTATIONS:
             path = copy / adaptation.file
-            if not path.is_file():
-                raise UserError(
-                    f"{adaptation.file} is not in FINN's RTL library (finn-plus {finn_version()}); "
-                    "use the finn-plus version that hwprune names in its `accel` extra"
-                )
-            path.write_text(adapt_text(path.read_text(), adaptation))
+            text = path.read_text() if path.is_file() else ""
+            path.write_text(adapt_text(text, adaptation))
         (copy / STAMP).write_text(stamp)
-        if folder.exists():
-            folder.rename(scratch / "old")
-        copy.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return folder
