@@ -1,0 +1,268 @@
+"""QONNX graph in integer form -> FINN hardware operators.
+
+The graph comes with all scales folded (`hwprune.quant.integer`), so nothing needs to be moved past forks, joins or resizes:
+each node is rewritten on its own, channels last, one function an operator. What FINN's streamlining and convert-to-hardware
+passes would search for by patterns is known here from the start; the nodes are the same.
+
+Tensors keep the layers' names, with these suffixes: ``_pad`` (padded image), ``_window`` (sliding window), ``_acc`` (sums),
+``_copy<i>`` (branches of a fork). Nodes are called ``<layer>_<operator>``.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from onnx import NodeProto, TensorProto, helper
+from qonnx.core.datatype import BaseDataType
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+from qonnx.util.basic import qonnx_make_model
+
+from hwprune.accel.thresholds import activation_thresholds, elementwise_chain, sum_range, sum_type
+from hwprune.errors import UserError
+
+_DOMAIN = "finn.custom_op.fpgadataflow"
+
+
+@dataclass(frozen=True)
+class HostAffine:
+    """What the host does with a head's integers: ``scale * accumulator + bias``, float32, per channel."""
+
+    head: str
+    scale: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass
+class _Lowering:
+    source: ModelWrapper
+    nodes: list[NodeProto] = field(default_factory=list)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # channels last
+    types: dict[str, BaseDataType] = field(default_factory=dict)
+    constants: dict[str, np.ndarray] = field(default_factory=dict)
+    branches: dict[str, list[str]] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)  # names of source nodes that another node's rule took along
+    affine: list[HostAffine] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+
+    def emit(self, op: str, name: str, inputs: list[str], outputs: list[str], **attributes) -> None:
+        self.nodes.append(
+            helper.make_node(op, inputs, outputs, name=name, domain=_DOMAIN, backend="fpgadataflow", **attributes)
+        )
+
+    def tensor(self, name: str, shape: tuple[int, ...], datatype: BaseDataType) -> str:
+        self.shapes[name], self.types[name] = tuple(int(d) for d in shape), datatype
+        return name
+
+    def constant(self, name: str, value: np.ndarray, datatype: BaseDataType) -> str:
+        self.constants[name] = value.astype(np.float32)
+        return self.tensor(name, value.shape, datatype)
+
+    def made(self, name: str, shape: tuple[int, ...], datatype: BaseDataType) -> None:
+        """Announce a layer's output; where several nodes read it, each gets a branch of its own."""
+        self.tensor(name, shape, datatype)
+        readers = sum(name in node.input for node in self.source.graph.node)
+        if readers < 2:
+            self.branches[name] = [name]
+            return
+        copies = [self.tensor(f"{name}_copy{i}", shape, datatype) for i in range(readers)]
+        self.emit(
+            "DuplicateStreams",
+            f"{name}_fork",
+            [name],
+            copies,
+            NumChannels=shape[-1],
+            PE=1,
+            NumOutputStreams=readers,
+            inputDataType=datatype.name,
+            numInputVectors=list(shape[:-1]),
+            outFIFODepths=[2] * readers,
+        )
+        self.branches[name] = copies
+
+    def read(self, name: str) -> str:
+        """The next unread branch of a layer's output."""
+        return self.branches[name].pop(0)
+
+
+def lower(qonnx: ModelWrapper) -> tuple[ModelWrapper, list[HostAffine]]:
+    """Rewrite the integer QONNX graph in FINN's hardware operators, not yet folded, channels last.
+
+    Parameters
+    ----------
+    qonnx
+        What `hwprune.quant.export.export_qonnx` makes.
+
+    Returns
+    -------
+    model
+        uint8 pixels (1, H, W, C) in, the heads' integer sums (1, h, w, c) out, one for each output of ``qonnx`` in its order.
+    affine
+        The float operators behind the heads, which stay on the host.
+
+    Raises
+    ------
+    UserError
+        At an operator that has no hardware.
+    """
+    low = _Lowering(qonnx)
+    (image,) = qonnx.graph.input
+    n, c, h, w = qonnx.get_tensor_shape(image.name)
+    low.made(image.name, (n, h, w, c), qonnx.get_tensor_datatype(image.name))
+    for node in qonnx.graph.node:
+        if node.name in low.done or _is_weight(qonnx, node) or node.op_type == "Pad":
+            continue  # taken along by another node's rule
+        if node.op_type not in _RULES:
+            raise UserError(f"node {node.name!r}: operator {node.op_type} has no hardware in hwprune")
+        _RULES[node.op_type](low, node)
+    return _assemble(low, image.name)
+
+
+def _is_weight(qonnx: ModelWrapper, node: NodeProto) -> bool:
+    return node.op_type == "Quant" and qonnx.get_initializer(node.input[0]) is not None
+
+
+def _conv(low: _Lowering, node: NodeProto) -> None:
+    """Padding, sliding window, matrix-vector unit; then thresholds, or the host's affine map behind a head."""
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    codes, weight_type = _weights(low.source, node.input[1])
+    stride, pads, kernel = attributes["strides"], attributes["pads"], list(codes.shape[2:])
+    if attributes.get("group", 1) != 1 or set(attributes["dilations"]) != {1} or len(node.input) > 2:
+        raise UserError(f"node {node.name!r}: only dense convolutions without dilation or bias have hardware")
+    function, chain = elementwise_chain(low.source, node.output[0])
+    low.done |= {step.name for step in chain}
+    sums, result = node.output[0], chain[-1].output[0]
+    layer = result
+
+    source = low.read(node.input[0])
+    values = low.types[source]
+    n, h, w, c = low.shapes[source]
+    if any(pads):
+        top, left, bottom, right = pads
+        padded = low.tensor(f"{layer}_pad", (n, h + top + bottom, w + left + right, c), values)
+        low.emit("FMPadding", f"{layer}_pad", [source], [padded], ImgDim=[h, w], Padding=[top, left, bottom, right],
+                 NumChannels=c, SIMD=1, inputDataType=values.name)  # fmt: skip
+        source, (n, h, w, c) = padded, low.shapes[padded]
+    out_h, out_w = ((d - k) // s + 1 for d, k, s in zip((h, w), kernel, stride, strict=True))
+    if kernel != [1, 1] or stride != [1, 1]:
+        window = low.tensor(f"{layer}_window", (n, out_h, out_w, kernel[0] * kernel[1] * c), values)
+        low.emit("ConvolutionInputGenerator", f"{layer}_window", [source], [window], ConvKernelDim=kernel, IFMChannels=c,
+                 IFMDim=[h, w], OFMDim=[out_h, out_w], SIMD=1, Stride=stride, Dilation=[1, 1], depthwise=0,
+                 inputDataType=values.name, outputDataType=values.name, is1D=int(h == 1 or w == 1))  # fmt: skip
+        source = window
+
+    # The window comes row by row, pixel by pixel, channels last; so do the weights.
+    matrix = codes.transpose(0, 2, 3, 1).reshape(len(codes), -1)
+    least, most = sum_range(matrix, values)
+    sum_dtype = sum_type(least, most)
+    outputs, inputs = matrix.shape
+    vectors = [n, out_h, out_w]
+    low.tensor(sums, (*vectors, outputs), sum_dtype)
+    low.emit("MVAU", f"{layer}_mvau", [source, low.constant(f"{layer}_weights", matrix.T, weight_type)], [sums],
+             MW=inputs, MH=outputs, SIMD=1, PE=1, inputDataType=values.name, weightDataType=weight_type.name,
+             outputDataType=sum_dtype.name, accDataType=sum_dtype.name, noActivation=1, ActVal=0, binaryXnorMode=0,
+             numInputVectors=vectors, mem_mode="internal_decoupled")  # fmt: skip
+
+    if chain[-1].op_type != "Quant":
+        low.affine.append(_host_affine(low.source, result, chain))
+        low.outputs.append(sums)
+        return
+    codes_type = getCustomOp(chain[-1]).get_integer_datatype(low.source)
+    thresholds = activation_thresholds(function, outputs, codes_type, least, most)
+    low.emit("Thresholding", f"{layer}_thresholds", [sums, low.constant(f"{layer}_steps", thresholds, sum_dtype)], [layer],
+             NumChannels=outputs, PE=1, numSteps=thresholds.shape[1], inputDataType=sum_dtype.name,
+             weightDataType=sum_dtype.name, outputDataType=codes_type.name, numInputVectors=vectors,
+             ActVal=int(codes_type.min()))  # fmt: skip
+    low.made(layer, (*vectors, outputs), codes_type)
+
+
+def _weights(qonnx: ModelWrapper, tensor: str) -> tuple[np.ndarray, BaseDataType]:
+    node = qonnx.find_producer(tensor)
+    if node is None or not _is_weight(qonnx, node) or np.any(qonnx.get_initializer(node.input[1]) != 1):
+        raise UserError(f"tensor {tensor!r}: a convolution's weights must be integers behind a Quant node of scale 1")
+    codes, datatype = qonnx.get_initializer(node.input[0]), getCustomOp(node).get_integer_datatype(qonnx)
+    # FINN's DSP packing needs the lowest code free.
+    if np.any(codes != np.round(codes)) or codes.min() <= datatype.min() or codes.max() > datatype.max():
+        raise UserError(f"tensor {tensor!r}: weights must be integers of the narrow range of {datatype.name}")
+    return codes, datatype
+
+
+def _host_affine(qonnx: ModelWrapper, head: str, chain: list[NodeProto]) -> HostAffine:
+    if [node.op_type for node in chain] != ["Mul", "Add"]:
+        operators = ", ".join(node.op_type for node in chain) or "nothing"
+        raise UserError(f"head {head!r}: expected a scale (Mul) and a bias (Add) behind its convolution, found {operators}")
+    scale, bias = (
+        next(v for v in (qonnx.get_initializer(i) for i in node.input) if v is not None).reshape(-1) for node in chain
+    )
+    return HostAffine(head, scale, bias)
+
+
+def _max_pool(low: _Lowering, node: NodeProto) -> None:
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    source, pads = node.input[0], list(attributes.get("pads", [0, 0, 0, 0]))
+    pad = low.source.find_producer(source)
+    if pad is not None and pad.op_type == "Pad":
+        # ONNX pads (N, C, H, W), all beginnings and then all ends; a pool's are (top, left, bottom, right).
+        amounts = low.source.get_initializer(pad.input[1])
+        source, pads = pad.input[0], [int(a) + p for a, p in zip(amounts[[2, 3, 6, 7]], pads, strict=True)]
+    kernel, strides = attributes["kernel_shape"], attributes["strides"]
+    kept = strides == [2, 2] and pads == [0, 0, 0, 0]
+    same = strides == [1, 1] and pads == [0, 0, 1, 1]
+    if kernel != [2, 2] or not (kept or same):
+        raise UserError(
+            f"max-pool {node.output[0]!r}: window {kernel}, stride {strides}, padding (top, left, bottom, right) {pads}; "
+            "the hardware has 2x2 windows with stride 2 and no padding, or with stride 1 padded right and bottom"
+        )
+    source = low.read(source)
+    n, h, w, c = low.shapes[source]
+    stride, datatype = strides[0], low.types[source]
+    layer = node.output[0]
+    low.emit("MaxPool2d", f"{layer}_pool", [source], [layer], ifm_dim=[h, w], Channels=c, PE=1, stride=stride,
+             inputDataType=datatype.name)  # fmt: skip
+    low.made(layer, (n, h // stride, w // stride, c), datatype)
+
+
+def _upsample(low: _Lowering, node: NodeProto) -> None:
+    source, layer = low.read(node.input[0]), node.output[0]
+    _, _, out_h, out_w = low.source.get_tensor_shape(layer)
+    n, h, w, c = low.shapes[source]
+    datatype = low.types[source]
+    low.emit("UpsampleNearestNeighbour", f"{layer}_repeat", [source], [layer], SIMD=1, HO=out_h, WO=out_w, HI=h, WI=w,
+             NumChannels=c, inputDataType=datatype.name, batchSize=n)  # fmt: skip
+    low.made(layer, (n, out_h, out_w, c), datatype)
+
+
+def _concat(low: _Lowering, node: NodeProto) -> None:
+    layer, sources = node.output[0], [low.read(name) for name in node.input]
+    types = {low.types[source] for source in sources}
+    if len(types) > 1:
+        raise UserError(f"concatenation {layer!r} joins different data types: {sorted(t.name for t in types)}")
+    channels = [low.shapes[source][-1] for source in sources]
+    shape = low.shapes[sources[0]][:-1]
+    low.emit("StreamingConcat", f"{layer}_concat", sources, [layer], SIMD=1, ChannelsPerStream=channels,
+             inputDataTypes=[low.types[source].name for source in sources], numInputVectors=list(shape),
+             inFIFODepths=[2] * len(sources))  # fmt: skip
+    low.made(layer, (*shape, sum(channels)), types.pop())
+
+
+_RULES = {"Conv": _conv, "MaxPool": _max_pool, "Resize": _upsample, "Concat": _concat}
+
+
+def _assemble(low: _Lowering, image: str) -> tuple[ModelWrapper, list[HostAffine]]:
+    """One ONNX graph of what was emitted; heads in the order of the source graph."""
+    by_head = {affine.head: (affine, tensor) for affine, tensor in zip(low.affine, low.outputs, strict=True)}
+    ordered = [by_head[output.name] for output in low.source.graph.output]
+    ends = [image, *(tensor for _, tensor in ordered)]
+    info = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, low.shapes[name]) for name in low.shapes}
+    graph = helper.make_graph(
+        low.nodes,
+        "accelerator",
+        inputs=[info[image]],
+        outputs=[info[name] for name in ends[1:]],
+        value_info=[value for name, value in info.items() if name not in ends],
+    )
+    model = ModelWrapper(qonnx_make_model(graph, producer_name="hwprune"))
+    for name, value in low.constants.items():
+        model.set_initializer(name, value)
+    for name, datatype in low.types.items():
+        model.set_tensor_datatype(name, datatype)
+    return model, [affine for affine, _ in ordered]
