@@ -1,0 +1,30 @@
+"""What a training run says while it runs."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+CHATTY = ("lightning.pytorch", "lightning.fabric")
+
+
+def epoch_line(name: str, epochs: int, record: dict) -> str:
+    """One finished epoch in a line: ``train 3/20: loss 1.234, mAP50 0.567``."""
+    line = f"{name} {record['epoch']}/{epochs}: loss {record['loss']:.3f}"
+    return line + (f", mAP50 {record['map50']:.3f}" if "map50" in record else "")
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's notes on hardware, its tips, and its advice on workers and logging intervals."""
+    loggers = [logging.getLogger(name) for name in CHATTY]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
