@@ -1,0 +1,110 @@
+"""The `data` part of a recipe."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+
+from hwprune.data.split import FractionSplit, Split
+
+Side = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
+ImageSize = Annotated[
+    tuple[Side, Side],
+    Field(description="Height and width of the network's input in pixels; each a multiple of 32, the coarsest stride."),
+]
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AugmentConfig(_Config):
+    """Random changes to the training images, drawn anew each epoch; 0 or false turns one off."""
+
+    jitter: Annotated[
+        float, Field(ge=0, lt=1, description="Brightness, contrast and saturation vary by up to this share.")
+    ] = 0.3
+    hue: Annotated[float, Field(ge=0, le=0.5, description="Hue turns by up to this share of the colour circle.")] = 0.03
+    scale: Annotated[
+        float, Field(ge=0, le=1, description="Objects grow to up to 1 + scale times, or shrink to 1 / (1 + scale).")
+    ] = 0.2
+    translate: Annotated[
+        float, Field(ge=0, lt=1, description="The image moves by up to this share of its width and height.")
+    ] = 0.1
+    rotate: Annotated[
+        float, Field(ge=0, le=45, description="The image turns by up to this many degrees; boxes grow to enclose.")
+    ] = 0
+    flip: Annotated[bool, Field(description="Mirror every second image left to right.")] = False
+
+
+class DigitsData(_Config):
+    """Scenes of handwritten digits, made here: no download."""
+
+    source: Literal["digits"] = "digits"
+    image_size: ImageSize = (96, 96)
+    train: Annotated[PositiveInt, Field(description="Number of training images.")] = 1500
+    val: Annotated[PositiveInt, Field(description="Number of validation images.")] = 200
+    seed: Annotated[int, Field(ge=0, description="Another seed makes other scenes.")] = 0
+    augment: AugmentConfig = AugmentConfig()
+
+    @field_validator("augment")
+    @classmethod
+    def _digits_keep_their_sides(cls, augment: AugmentConfig) -> AugmentConfig:
+        if augment.flip:
+            raise ValueError("flip must be false for digits: a mirrored digit is none")
+        return augment
+
+
+class _FolderData(_Config):
+    path: Annotated[Path, Field(description="Folder of the data set; relative to the current folder, or absolute.")]
+    image_size: ImageSize = (416, 416)
+    split: Split = FractionSplit()
+    cache_mib: Annotated[
+        int, Field(ge=0, description="MiB of decoded images kept in memory; the rest is decoded at each access.")
+    ] = 4096
+    augment: AugmentConfig = AugmentConfig()
+
+
+ClassNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+
+
+class YoloData(_FolderData):
+    """Images with YOLO text labels, a line an object: class, then centre and size as shares of the image."""
+
+    source: Literal["yolo"]
+    classes: Annotated[
+        ClassNames | None,
+        Field(description="Names of classes 0, 1, ...; by default read from data.yaml, classes.txt or obj.names."),
+    ] = None
+
+    @field_validator("classes")
+    @classmethod
+    def _names_differ(cls, classes):
+        return _distinct(classes)
+
+
+class VocData(_FolderData):
+    """Images with PASCAL VOC annotations, an XML file an image."""
+
+    source: Literal["voc"]
+    classes: Annotated[
+        ClassNames | None,
+        Field(description="Classes to detect, in the order of their labels; by default all found, sorted by name."),
+    ] = None
+    difficult: Annotated[bool, Field(description="Keep the objects marked as difficult.")] = False
+
+    @field_validator("classes")
+    @classmethod
+    def _names_differ(cls, classes):
+        return _distinct(classes)
+
+
+def _distinct(classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if classes:
+        twice = sorted({name for name in classes if classes.count(name) > 1})
+        if twice:
+            raise ValueError(f"classes named twice: {', '.join(twice)}")
+    return classes
+
+
+DataConfig = Annotated[DigitsData | YoloData | VocData, Field(discriminator="source")]
