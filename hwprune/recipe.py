@@ -1,0 +1,309 @@
+"""The recipe: every knob of a run, typed, with units and defaults.
+
+One YAML file, checked whole before anything starts: all that is wrong with it is told at once, each with its place.
+"""
+
+import difflib
+import json
+import re
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from hwprune import yaml_places
+from hwprune.data.config import DataConfig
+from hwprune.files import write_text
+from hwprune.models.yolov3_tiny import WIDTHS
+from hwprune.prune.settings import PruneSettings, SparsifySettings
+from hwprune.quant.precision import Precision
+from hwprune.train.settings import TrainSettings
+from hwprune.yaml_places import Document, Keys, Problem, show
+
+COMPACT_WIDTHS = (8, 16, 32, 64, 96, 128, 192, 64, 128, 48, 96)
+"""A tiny-YOLOv3 that two processor cores train in minutes."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class ModelSettings(_Section):
+    """The network before pruning."""
+
+    name: Literal["yolov3_tiny"] = "yolov3_tiny"
+    """Layer table to start from."""
+    widths: Annotated[tuple[PositiveInt, ...], Field(min_length=len(WIDTHS), max_length=len(WIDTHS))] = COMPACT_WIDTHS
+    """Channels of conv1 to conv9, conv11 and conv12; darknet's own are 16, 32, 64, 128, 256, 512, 1024, 256, 512, 128,
+    256."""
+    activation: Literal["leaky", "relu"] = "leaky"
+    """After every convolution but the heads'; the leaky slope is 0.1."""
+    anchors_per_head: PositiveInt = 3
+    """Boxes per cell, clustered from the training boxes."""
+    darknet_cfg: Path | None = None
+    """A darknet .cfg to take the network from, in place of `name` and `widths`."""
+    darknet_weights: Path | None = None
+    """A darknet .weights file to start from; it needs `darknet_cfg`."""
+
+    @model_validator(mode="after")
+    def _weights_need_their_cfg(self):
+        if self.darknet_weights and not self.darknet_cfg:
+            raise ValueError("darknet_weights needs darknet_cfg, which says how the weights lie in the file")
+        return self
+
+
+class SparsifyTraining(SparsifySettings, TrainSettings):
+    """Further training under a penalty that presses channels towards zero."""
+
+
+class QuantizeTraining(Precision, TrainSettings):
+    """Bits of weights and activations, and the training that makes good for them."""
+
+
+class CompileSettings(_Section):
+    """The accelerator's goal: a speed, or a budget that the fastest design must keep to."""
+
+    part: Annotated[str, Field(min_length=1)] = "xc7z020clg400-1"
+    """Xilinx part; the default is that of the PYNQ-Z1 and PYNQ-Z2 boards."""
+    clock_mhz: Annotated[float, Field(gt=0, le=1000)] = 100.0
+    """Clock of the accelerator, in MHz."""
+    target_fps: Annotated[float, Field(gt=0)] | None = None
+    """Frames a second that the slowest operator must reach; 30 where no goal is given."""
+    max_luts: PositiveInt | None = None
+    """Budget of look-up tables, in place of `target_fps`."""
+    max_dsps: PositiveInt | None = None
+    """Budget of DSP slices, in place of `target_fps`."""
+    fifo_depth: Annotated[int, Field(ge=2, le=1 << 16)] | None = None
+    """Depth of every FIFO in beats; measured in simulation where it is not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_goal(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        budget = [name for name in ("max_luts", "max_dsps") if values.get(name) is not None]
+        if values.get("target_fps") is None:
+            return values if budget else {**values, "target_fps": 30.0}
+        if budget:
+            raise ValueError(f"give target_fps or a budget ({' and '.join(budget)}), not both")
+        return values
+
+
+class SimulateSettings(_Section):
+    """What the check of the hardware against the network runs."""
+
+    frames: PositiveInt = 3
+    """Frames compared beat by beat on every stream."""
+    stall_percent: Annotated[int, Field(ge=0, le=90)] = 30
+    """Share of cycles in which a stalled run holds a stream back, in percent; 0 runs without stalls only."""
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (1, 2)
+    """One stalled run for each."""
+    whole_validation: bool = True
+    """Whether the accelerator's mean average precision is measured, on the whole validation set."""
+
+
+class ReportSettings(_Section):
+    """The report."""
+
+    images: Annotated[int, Field(ge=0, le=12)] = 8
+    """Validation images drawn with their boxes."""
+    confidence: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Detections below this confidence are not drawn."""
+
+
+class Recipe(_Section):
+    """Every knob of a run."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)] = "run"
+    """Names the run folder; in a file, the file's own name is the default."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+    """Fixes the run: on one machine's processor, two runs of one seed agree bit for bit."""
+    data: DataConfig
+    """Images with boxes."""
+    model: ModelSettings = ModelSettings()
+    train: TrainSettings = TrainSettings()
+    sparsify: SparsifyTraining = SparsifyTraining()
+    prune: PruneSettings = PruneSettings()
+    finetune: TrainSettings = TrainSettings()
+    quantize: QuantizeTraining = QuantizeTraining()
+    compile: CompileSettings = Field(default_factory=lambda: CompileSettings.model_validate({}))
+    simulate: SimulateSettings = SimulateSettings()
+    report: ReportSettings = ReportSettings()
+
+    @model_validator(mode="after")
+    def _is_possible(self):
+        clashes = list(_clashes(self))
+        if clashes:
+            text = "; ".join(f"{show(way)}: {message}" for way, message in clashes)
+            raise PydanticCustomError("clashes", "{text}", {"text": text, "clashes": clashes})
+        return self
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Read a recipe; relative paths in it are relative to its folder.
+
+    Parameters
+    ----------
+    path
+        A YAML file.
+
+    Returns
+    -------
+    Recipe
+        With absolute paths.
+
+    Raises
+    ------
+    UserError
+        If anything is wrong with the file; every line of the message is ``file:line:column: what``.
+    """
+    path = Path(path)
+    document = yaml_places.read(path)
+    stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem).lstrip("_.-")
+    content = {"name": stem or "run", **document.value}
+    try:
+        # JSON is pydantic's one mode that is strict about types and yet takes a list for a tuple.
+        recipe = Recipe.model_validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        raise yaml_places.failure(path, list(_problems(error, document))) from None
+    return _with_absolute_paths(recipe, path.resolve().parent)
+
+
+def save_recipe(path: str | Path, recipe: Recipe) -> None:
+    """Write a recipe with all its defaults spelt out."""
+    import yaml
+
+    write_text(path, yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), sort_keys=False))
+
+
+def _clashes(recipe: Recipe) -> Iterator[tuple[Keys, str]]:
+    """What each section allows, and the recipe as a whole does not."""
+    if recipe.model.darknet_cfg is None:
+        narrowest = min(recipe.model.widths)
+        for field in ("multiple", "min_channels"):
+            value = getattr(recipe.prune, field)
+            if value > narrowest:
+                yield ("prune", field), f"{value} is more than the narrowest of model.widths, {narrowest}"
+
+
+def _problems(error: ValidationError, document: Document) -> Iterator[Problem]:
+    told: dict[tuple[Keys, bool], list[str]] = {}
+    for item in error.errors(include_url=False):
+        if item["type"] == "clashes":
+            for way, message in item["ctx"]["clashes"]:
+                told.setdefault((way, False), []).append(message)
+            continue
+        way, model = _locate(item["loc"], document)
+        told.setdefault((way, item["type"] == "extra_forbidden"), []).append(_message(item, way, model))
+    ways = [way for way, _ in told]
+    for (way, at_key), messages in told.items():
+        # A list with a bad item is also said to be too short, by the number of its good ones.
+        if messages[0].startswith("Tuple should have at least") and any(w[:-1] == way for w in ways if w != way):
+            continue
+        place = f"{show(way)}: " if way else ""
+        yield document.problem(way, place + _joined(messages), at_key=at_key)
+
+
+def _joined(messages: list[str]) -> str:
+    """The branches of a union in one sentence: "should be ... or should be ..., not ..."."""
+    return " or ".join([message.rpartition(", not ")[0] or message for message in messages[:-1]] + messages[-1:])
+
+
+def _message(item: dict[str, Any], way: Keys, model: type[BaseModel] | None) -> str:
+    text = item["msg"].removeprefix("Value error, ").replace("Input should", "should", 1)
+    text = text.replace("should be an object", "should be `key: value` lines")
+    match item["type"]:
+        case "extra_forbidden":
+            allowed = list(model.model_fields) if model else []
+            return f"unknown key{_did_you_mean(str(way[-1]), allowed)}; allowed here: {', '.join(allowed)}"
+        case "missing":
+            return f"is missing{_purpose(model, way)}"
+        case "union_tag_not_found":
+            return f"needs the key {item['ctx']['discriminator']}"
+        case "union_tag_invalid":
+            context = item["ctx"]
+            tags = re.findall(r"'([^']*)'", context["expected_tags"])
+            key = context["discriminator"].strip("'")
+            guess = _did_you_mean(context["tag"], tags)
+            return f"{key}: {context['tag']!r} is not known{guess}; allowed: {', '.join(tags)}"
+        case "value_error":
+            return text
+        case "literal_error":
+            given = str(item["input"])
+            allowed = re.findall(r"'([^']*)'", item["ctx"]["expected"])
+            return f"{text}, not {_given(item['input'])}{_did_you_mean(given, allowed)}"
+    return f"{text}, not {_given(item['input'])}"
+
+
+def _given(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _did_you_mean(word: str, allowed: list[str]) -> str:
+    close = difflib.get_close_matches(word.lower(), allowed, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _purpose(model: type[BaseModel] | None, way: Keys) -> str:
+    field = model.model_fields.get(str(way[-1])) if model else None
+    return f": {field.description}" if field and field.description else ""
+
+
+def _locate(loc: tuple[str | int, ...], document: Document) -> tuple[Keys, type[BaseModel] | None]:
+    """The way in the file to pydantic's ``loc``, and the model around its last part.
+
+    Pydantic puts the tag of a union into ``loc``, where the file has nothing.
+    """
+    way: Keys = ()
+    current: Any = Recipe
+    around: type[BaseModel] | None = None
+    for part in loc:
+        tagged = _tagged(current, part)
+        if tagged is not None:
+            current = tagged
+            continue
+        around = current if isinstance(current, type) and issubclass(current, BaseModel) else None
+        if around is None and (*way, part) not in document.values:
+            continue  # pydantic's own word for a branch of a union
+        way = (*way, part)
+        field = around.model_fields.get(str(part)) if around else None
+        current = _unwrapped(field.annotation) if field else None
+    return way, around
+
+
+def _unwrapped(annotation: Any) -> Any:
+    """The annotation without ``Annotated`` and ``| None``."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, types.UnionType):
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        if len(members) == 1:
+            return _unwrapped(members[0])
+    return annotation
+
+
+def _tagged(annotation: Any, tag: Any) -> type[BaseModel] | None:
+    """The member of a tagged union that has this tag."""
+    if get_origin(annotation) not in (Union, types.UnionType):
+        return None
+    for member in map(_unwrapped, get_args(annotation)):
+        if isinstance(member, type) and issubclass(member, BaseModel):
+            for field in member.model_fields.values():
+                if get_origin(field.annotation) is Literal and tag in get_args(field.annotation):
+                    return member
+    return None
+
+
+def _with_absolute_paths(model: BaseModel, folder: Path) -> BaseModel:
+    changed = {}
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            changed[name] = _with_absolute_paths(value, folder)
+        elif isinstance(value, Path):
+            changed[name] = folder / value.expanduser()
+    return model.model_copy(update=changed)

@@ -1,0 +1,213 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwprune import yaml_places
+from hwprune.errors import UserError
+from hwprune.recipe import COMPACT_WIDTHS, Recipe, load_recipe, save_recipe
+from hwprune.recipes import ready_recipe, ready_recipes
+
+MINIMAL = "data: {source: digits}\n"
+
+
+def write(tmp_path: Path, text: str | bytes, name: str = "r.yaml") -> Path:
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def errors(tmp_path: Path, text: str | bytes) -> list[tuple[int, int, str]]:
+    """(line, column, message) of each problem that loading this recipe tells."""
+    path = write(tmp_path, text)
+    with pytest.raises(UserError) as caught:
+        load_recipe(path)
+    found = []
+    for line in str(caught.value).splitlines():
+        match = re.fullmatch(rf"{re.escape(str(path))}:(\d+):(\d+): (.+)", line)
+        assert match, line
+        found.append((int(match[1]), int(match[2]), match[3]))
+    return found
+
+
+def test_minimal_recipe_has_every_default(tmp_path):
+    recipe = load_recipe(write(tmp_path, MINIMAL, "my run.yaml"))
+    assert recipe.name == "my_run"
+    assert recipe.seed == 1
+    assert recipe.model.widths == COMPACT_WIDTHS
+    assert recipe.quantize.weight_bits == 4
+    assert recipe.compile.target_fps == 30
+    assert recipe == load_recipe(write(tmp_path, MINIMAL, "my run.yaml"))
+
+
+def test_saved_recipe_loads_again_as_the_same(tmp_path):
+    recipe = load_recipe(write(tmp_path, MINIMAL + "compile: {max_luts: 40000}\nseed: 7\n"))
+    save_recipe(tmp_path / "resolved.yaml", recipe)
+    assert load_recipe(tmp_path / "resolved.yaml") == recipe
+
+
+@pytest.mark.parametrize("path", ready_recipes(), ids=lambda path: path.stem)
+def test_ready_recipes_load(path):
+    assert load_recipe(path).name == path.stem
+    # The first line stands in the list of `hwprune recipe`.
+    assert path.read_text().startswith("# ")
+
+
+def test_unknown_ready_recipe_names_the_known():
+    with pytest.raises(UserError, match="quickstart"):
+        ready_recipe("quikstart")
+
+
+def test_paths_are_relative_to_the_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    recipe = load_recipe(write(tmp_path, "data: {source: voc, path: ../pictures}\n"))
+    assert recipe.data.path == tmp_path / ".." / "pictures"
+    recipe = load_recipe(write(tmp_path, "data: {source: voc, path: /somewhere, split: {rule: list, val: v.txt}}\n"))
+    assert recipe.data.path == Path("/somewhere")
+    assert recipe.data.split.val == tmp_path / "v.txt"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "words"),
+    [
+        # unknown keys, at each depth, point at the key
+        ("dat: {source: digits}\ndata: {source: digits}\n", 1, 1, ["dat: unknown key", "did you mean data?"]),
+        (MINIMAL + "train:\n  epoch: 3\n", 3, 3, ["train.epoch: unknown key", "did you mean epochs?", "batch_size"]),
+        (MINIMAL + "train:\n  Epochs: 3\n", 3, 3, ["did you mean epochs?"]),
+        ("data:\n  source: digits\n  imagesize: [96, 96]\n", 3, 3, ["data.imagesize: ", "did you mean image_size?"]),
+        ("data:\n  source: digits\n  augment:\n    rotat: 3\n", 4, 5, ["data.augment.rotat", "did you mean rotate?"]),
+        (MINIMAL + "zebra: 1\n", 2, 1, ["zebra: unknown key; allowed here: name, seed, data"]),
+        # wrong types and values point at the value
+        (MINIMAL + "train: {epochs: many}\n", 2, 17, ["train.epochs: should be a valid integer", '"many"']),
+        (MINIMAL + "train: {epochs: 2.5}\n", 2, 17, ["train.epochs", "integer", "2.5"]),
+        (MINIMAL + "train: {epochs: '3'}\n", 2, 17, ["train.epochs", "integer"]),
+        (MINIMAL + "train: {epochs: true}\n", 2, 17, ["train.epochs", "integer", "true"]),
+        (MINIMAL + "train: {epochs: -4}\n", 2, 17, ["train.epochs", "greater than 0", "-4"]),
+        (MINIMAL + "train: fast\n", 2, 8, ["train", '"fast"']),
+        (MINIMAL + "seed: no\n", 2, 7, ["seed", "integer", '"no"']),
+        (MINIMAL + "seed: 1:30\n", 2, 7, ["seed", "integer", '"1:30"']),
+        (MINIMAL + "seed:\n", 2, 6, ["seed", "integer", "null"]),
+        (MINIMAL + "train: {devices: some}\n", 2, 18, ["train.devices", "integer", "'auto'"]),
+        (MINIMAL + "model:\n  widths: [8, 16, 32]\n", 3, 11, ["model.widths", "11 items"]),
+        (MINIMAL + f"model:\n  widths: {[8] * 10 + [0]}\n", 3, 42, ["model.widths[10]", "greater than 0"]),
+        (MINIMAL + "model: {activation: relo}\n", 2, 21, ["model.activation", "'leaky' or", "did you mean relu?"]),
+        ("data: {source: digit}\n", 1, 7, ["data", "'digit'", "did you mean digits?", "voc"]),
+        ("data: {image_size: [96, 96]}\n", 1, 7, ["data", "needs the key 'source'"]),
+        ("data: {source: voc}\n", 1, 1, ["data.path: is missing"]),
+        ("seed: 3\n", 1, 1, ["data: is missing"]),
+        # what cannot be, within a section and between two
+        ("data: {source: digits, image_size: [96, 100]}\n", 1, 41, ["data.image_size[1]", "multiple of 32", "100"]),
+        ("data: {source: voc, path: x, split: {rule: fraction, val: 1}}\n", 1, 59, ["data.split.val", "than 1"]),
+        ("data: {source: voc, path: x, split: {rule: fraction, val: 0}}\n", 1, 59, ["data.split.val", "than 0"]),
+        (MINIMAL + "quantize: {weight_bits: 1}\n", 2, 25, ["quantize.weight_bits", "greater than or equal to 2"]),
+        (MINIMAL + "quantize: {activation_bits: 9}\n", 2, 29, ["quantize.activation_bits", "equal to 8"]),
+        (MINIMAL + "compile: {target_fps: 30, max_luts: 9}\n", 2, 10, ["compile: give target_fps", "max_luts", "both"]),
+        (MINIMAL + "model: {darknet_weights: w.weights}\n", 2, 8, ["model", "needs darknet_cfg"]),
+        (MINIMAL + "prune: {multiple: 16}\n", 2, 19, ["prune.multiple: 16", "narrowest of model.widths, 8"]),
+        (MINIMAL + "prune: {min_channels: 9}\n", 2, 23, ["prune.min_channels: 9", "narrowest of model.widths, 8"]),
+        (MINIMAL + "simulate: {stall_percent: 100}\n", 2, 27, ["simulate.stall_percent", "90"]),
+        (MINIMAL + "name: ../escape\n", 2, 7, ["name", "pattern"]),
+        # the YAML itself
+        (MINIMAL + "seed: 1\nseed: 2\n", 3, 1, ["seed: given twice; first in line 2"]),
+        ("", 1, 1, ["empty"]),
+        ("# only a comment\n", 1, 1, ["empty"]),
+        ("- 1\n- 2\n", 1, 1, ["key: value"]),
+        ("hello\n", 1, 1, ["key: value"]),
+        ("data:\n\tsource: digits\n", 2, 1, ["tab"]),
+        ("data: {source: digits\nseed: 1\n", 2, 5, ["is no YAML"]),
+        ("data: [1, 2\n", 2, 1, ["is no YAML"]),
+        ("a: 1\n---\nb: 2\n", 2, 1, ["is no YAML", "single document"]),
+        (MINIMAL + "seed: &x 1\n", 2, 7, ["anchors"]),
+        ("a: &a [*a]\n", 1, 4, ["anchors"]),
+        (MINIMAL + "seed: !!python/object/apply:os.getcwd []\n", 2, 7, ["seed", "!!python"]),
+        (MINIMAL + "seed: !!python/name:os.getcwd x\n", 2, 7, ["seed: tags such as !!python/name"]),
+        (MINIMAL + "? [1, 2]\n: 3\n", 2, 3, ["plain word"]),
+        (MINIMAL + "seed: 123456789012345678901234567890\n", 2, 7, ["seed", "too large"]),
+        (MINIMAL + "seed: " + "9" * 5000 + "\n", 2, 7, ["seed", "too large"]),
+        (MINIMAL + "seed: 4294967296\n", 2, 7, ["seed", "less than 4294967296"]),
+        (MINIMAL + "train: {learning_rate: 1e999}\n", 2, 24, ["train.learning_rate", "finite"]),
+        (MINIMAL + "train: {learning_rate: .nan}\n", 2, 24, ["train.learning_rate", "finite"]),
+        (b"data: {source: digits}\nname: \xff\n", 2, 1, ["UTF-8"]),
+        ("data: {source: digits}\nname: \x07\n", 2, 1, ["U+0007"]),
+        ("a: " + "[" * 5000, 1, 1, ["nested too deeply"]),
+    ],
+)  # fmt: skip
+def test_each_error_is_told_with_its_place(tmp_path, text, line, column, words):
+    (found,) = errors(tmp_path, text)
+    assert found[:2] == (line, column), found
+    for word in words:
+        assert word in found[2]
+
+
+def test_all_errors_at_once_in_the_order_of_the_file(tmp_path):
+    text = """\
+data:
+  source: digits
+  image_size: [96, 97]
+  vall: 3
+train:
+  epochs: -1
+  optimizer: adam
+sparsify: 3
+quantize:
+  weight_bits: 1
+"""
+    found = errors(tmp_path, text)
+    assert [line for line, _, _ in found] == [3, 4, 6, 7, 8, 10]
+    assert "did you mean adamw?" in found[3][2]
+
+
+def test_floats_may_be_written_without_a_point(tmp_path):
+    assert load_recipe(write(tmp_path, MINIMAL + "train: {learning_rate: 1e-3}\n")).train.learning_rate == 1e-3
+    assert load_recipe(write(tmp_path, MINIMAL + "train: {warmup_epochs: 2}\n")).train.warmup_epochs == 2.0
+
+
+def test_recipe_in_python_is_held_to_the_same_rules():
+    with pytest.raises(ValueError, match="narrowest"):
+        Recipe.model_validate({"data": {"source": "digits"}, "prune": {"multiple": 16}})
+
+
+@pytest.mark.parametrize("name", ["missing.yaml", "."])
+def test_a_file_that_cannot_be_read(tmp_path, name):
+    with pytest.raises(UserError, match="cannot be read"):
+        load_recipe(tmp_path / name)
+
+
+def test_a_file_that_is_no_recipe_at_all(tmp_path):
+    with pytest.raises(UserError, match="over 1 MiB"):
+        load_recipe(write(tmp_path, "#" * (1 << 20) + "\n"))
+
+
+scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+trees = st.recursive(
+    scalars | st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufeff")),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abcxyz_", min_size=1), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(content=st.dictionaries(st.text("abcxyz", min_size=1).map("k".__add__), trees, min_size=1, max_size=4))
+def test_what_a_yaml_writer_wrote_is_read_back(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("yaml") / "a.yaml"
+
+    class Plain(yaml.SafeDumper):
+        def ignore_aliases(self, data):
+            return True
+
+    path.write_text(yaml.dump(content, Dumper=Plain, allow_unicode=True), encoding="utf-8")
+    document = yaml_places.read(path)
+    assert document.value == content
+    assert set(document.keys) >= {(key,) for key in content}
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=st.text(st.sampled_from("ab:-[]{},\n \t'\"#&*!|>%@`?0.9\x00é"), max_size=60) | st.binary(max_size=40))
+def test_any_text_gives_a_recipe_or_a_message(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("any") / "a.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError):
+        load_recipe(path)
