@@ -1,0 +1,93 @@
+"""What the stages that train have in common."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwprune.flow.stage import Outcome, StageContext
+
+if TYPE_CHECKING:
+    from torch.utils.data import Dataset
+
+    from hwprune.data.dataset import DataSplits
+    from hwprune.detect.head import HeadSpec
+    from hwprune.models.network import Network
+    from hwprune.train.settings import TrainSettings
+    from hwprune.train.task import AfterBackward
+
+CHECKPOINT = ("model.json", "model.safetensors")
+MAKES = "model.json, model.safetensors"
+LEVELS = {"train": "float", "sparsify": "sparse", "finetune": "finetuned"}
+"""What the trained network of a stage is called in figures."""
+
+
+def open_data(context: StageContext) -> "tuple[DataSplits, Dataset]":
+    """The data of the recipe, and its training side with augmentation."""
+    from hwprune.data.augment import Augmented
+    from hwprune.data.dataset import open_dataset
+
+    splits = open_dataset(context.recipe.data)
+    for side in (splits.train, splits.val):
+        if hasattr(side, "preload"):
+            side.preload()
+    return splits, Augmented(splits.train, context.recipe.data.augment, context.recipe.seed)
+
+
+def load_checkpoint(folder: Path) -> "tuple[Network, HeadSpec]":
+    """The float network of an earlier stage, and its head.
+
+    Raises
+    ------
+    UserError
+        If the folder holds no whole checkpoint of a detector.
+    """
+    from pydantic import ValidationError
+
+    from hwprune.detect.head import HeadSpec
+    from hwprune.errors import UserError
+    from hwprune.models.store import load_model
+
+    network, head = load_model(folder)
+    try:
+        return network, HeadSpec.model_validate(head)
+    except ValidationError:
+        raise UserError(
+            f"{folder / 'model.json'}: holds no detector's head; run the stage that wrote it again"
+        ) from None
+
+
+def train_and_save(
+    context: StageContext,
+    network: "Network",
+    head: "HeadSpec",
+    settings: "TrainSettings",
+    stage: str,
+    after_backward: "AfterBackward | None" = None,
+    data: "tuple[DataSplits, Dataset] | None" = None,
+) -> Outcome:
+    """Train, save the checkpoint and a few detections, and report the validation result with the training's course."""
+    from hwprune.detect.evaluate import predictor
+    from hwprune.flow.detections import save_detections
+    from hwprune.models.store import save_model
+    from hwprune.train.loop import fit
+
+    splits, train_set = data or open_data(context)
+    result = fit(
+        network, train_set, splits.val, head, settings, context.folder,
+        seed=context.recipe.seed, after_backward=after_backward, name=stage,
+    )  # fmt: skip
+    save_model(context.folder, network, head)
+    drawn = save_detections(context.folder, LEVELS[stage], predictor(network), splits.val, head)
+    outcome = checkpoint_outcome(context.folder, {**cost(context, network), **result})
+    return Outcome((*outcome.artefacts, *drawn), outcome.results)
+
+
+def checkpoint_outcome(folder: Path, results: dict[str, Any]) -> Outcome:
+    """The outcome of a stage that leaves a checkpoint."""
+    return Outcome(tuple(folder / name for name in CHECKPOINT), results)
+
+
+def cost(context: StageContext, network: "Network") -> dict[str, int]:
+    """Parameters, and multiply-accumulates of one image."""
+    from hwprune.models.cost import macs, parameters
+
+    return {"params": parameters(network), "macs": macs(network.architecture, *context.recipe.data.image_size)}

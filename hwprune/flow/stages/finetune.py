@@ -1,0 +1,20 @@
+"""finetune: lets the pruned network recover."""
+
+from hwprune.flow.stage import Outcome, Stage, StageContext
+from hwprune.flow.stages import common
+
+
+def run(context: StageContext) -> Outcome:
+    """Train the pruned network."""
+    network, head = common.load_checkpoint(context.inputs["prune"])
+    return common.train_and_save(context, network, head, context.recipe.finetune, "finetune")
+
+
+STAGE = Stage(
+    name="finetune",
+    about="trains the pruned detector until it has recovered",
+    makes=common.MAKES,
+    reads=("prune",),
+    sections=("data", "finetune"),
+    run=run,
+)

@@ -1,0 +1,72 @@
+"""train: a float detector from images with boxes."""
+
+from typing import TYPE_CHECKING
+
+from hwprune.errors import UserError
+from hwprune.flow.stage import Outcome, Stage, StageContext
+from hwprune.flow.stages import common
+
+if TYPE_CHECKING:
+    from hwprune.data.dataset import DataSplits
+    from hwprune.detect.head import HeadSpec
+    from hwprune.models.network import Network
+
+
+def run(context: StageContext) -> Outcome:
+    """Build the network, cluster its anchors from the training boxes, and train it."""
+    import torch
+
+    data = common.open_data(context)
+    # The weights' start is part of the run that the seed fixes; the caller's generator is left as it was.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(context.recipe.seed)
+        network, head = _imported(context, data[0]) if context.recipe.model.darknet_cfg else _new(context, data[0])
+    return common.train_and_save(context, network, head, context.recipe.train, "train", data=data)
+
+
+def _new(context: StageContext, splits: "DataSplits") -> "tuple[Network, HeadSpec]":
+    import numpy as np
+
+    from hwprune.detect.anchors import fit_head
+    from hwprune.models.network import Network
+    from hwprune.models.yolov3_tiny import STRIDES, yolov3_tiny
+
+    model, recipe = context.recipe.model, context.recipe
+    boxes = np.concatenate([splits.train[i][1]["boxes"].numpy() for i in range(len(splits.train))])
+    shapes = boxes[:, 2:] - boxes[:, :2]
+    head = fit_head(
+        shapes, splits.classes, STRIDES, recipe.data.image_size,
+        anchors_per_head=model.anchors_per_head, seed=recipe.seed,
+    )  # fmt: skip
+    architecture = yolov3_tiny(len(splits.classes), model.widths, model.anchors_per_head, model.activation)
+    return Network(architecture), head
+
+
+def _imported(context: StageContext, splits: "DataSplits") -> "tuple[Network, HeadSpec]":
+    """A darknet detector with its own anchors; the data names its classes."""
+    from hwprune.detect.head import HeadSpec
+    from hwprune.models.darknet import load_darknet
+
+    cfg, size = context.recipe.model.darknet_cfg, tuple(context.recipe.data.image_size)
+    network, head = load_darknet(cfg, context.recipe.model.darknet_weights)
+    if len(head["classes"]) != len(splits.classes):
+        raise UserError(
+            f"{cfg}: detects {len(head['classes'])} classes, but the data has {len(splits.classes)} "
+            f"({', '.join(splits.classes)}); set classes and filters in the cfg"
+        )
+    if tuple(head["image_size"]) != size:
+        raise UserError(
+            f"{cfg}: is for images of {head['image_size']} (height, width), but the recipe's data.image_size is "
+            f"{list(size)}; give both the same"
+        )
+    return network, HeadSpec.model_validate({**head, "classes": splits.classes})
+
+
+STAGE = Stage(
+    name="train",
+    about="trains the float detector",
+    makes=common.MAKES,
+    reads=(),
+    sections=("data", "model", "train"),
+    run=run,
+)

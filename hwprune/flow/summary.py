@@ -1,0 +1,64 @@
+"""``summary.json``: a run in one small file, for scripts and tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hwprune.flow.run_folder import StageRecord
+
+SUMMARY = "summary.json"
+LEVELS = {"float": "train", "sparse": "sparsify", "pruned": "prune", "finetuned": "finetune", "quantized": "quantize",
+          "accelerator": "simulate"}  # fmt: skip
+"""Which stage measures each level's mean average precision."""
+
+
+def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
+    """The summary of the stages that are finished; what is not known yet is None, and the keys are always the same.
+
+    Parameters
+    ----------
+    records
+        By stage, as `RunFolder.records` gives them.
+    seed
+        Of the recipe.
+
+    Returns
+    -------
+    dict
+        ``params`` and ``macs`` (of one image) before and after pruning; ``map50`` by level, 0 to 1; ``equivalence``;
+        ``accelerator`` (clock in MHz, frames a second from simulated cycles); ``seconds`` by stage; ``versions``;
+        ``seed``.
+    """
+    results = {name: record.results for name, record in records.items()}
+
+    def of(stage: str, key: str) -> Any:
+        return results.get(stage, {}).get(key)
+
+    equivalence = of("simulate", "equivalence") or {}
+    cycles, clock = of("simulate", "cycles_per_frame"), of("compile", "clock_mhz")
+    versions: dict[str, str] = {}
+    for record in records.values():
+        versions |= record.versions
+    return {
+        "params": {"before": of("train", "params"), "after": of("prune", "params")},
+        "macs": {"before": of("train", "macs"), "after": of("prune", "macs")},
+        "map50": {level: of(stage, "map50") for level, stage in LEVELS.items()},
+        "equivalence": {key: equivalence.get(key) for key in ("levels", "streams", "beats", "mismatches")},
+        "accelerator": {
+            "cycles_per_frame": cycles,
+            "latency_cycles": of("simulate", "latency_cycles"),
+            "clock_mhz": clock,
+            "fps": clock * 1e6 / cycles if clock and cycles else None,
+            "resources": of("compile", "resources") or total_resources(of("compile", "layers")),
+        },
+        "seconds": {name: record.seconds for name, record in records.items()},
+        "versions": versions,
+        "seed": seed,
+    }
+
+
+def total_resources(layers: list[dict[str, Any]] | None) -> dict[str, float] | None:
+    """Sum over the operators, for each kind of resource that they tell."""
+    if not layers:
+        return None
+    kinds = [kind for kind in ("lut", "bram18", "dsp") if all(layer.get(kind) is not None for layer in layers)]
+    return {kind: sum(layer[kind] for layer in layers) for kind in kinds}
