@@ -1,0 +1,186 @@
+"""The command line: one command a stage, and no logic of its own.
+
+Nothing heavy is imported before a command runs, so that ``--help`` is quick.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from hwprune import __version__
+from hwprune.errors import UserError
+from hwprune.flow.pipeline import STAGES
+from hwprune.flow.stage import Stage
+
+BAD_INPUT, INTERRUPTED = 2, 130
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _Commands(click.Group):
+    """Commands in the order of a run; what the user can mend ends in a message, never in a traceback."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            click.echo(f"Error: {error}", err=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"Error: {where}{error.strerror or error}", err=True)
+        except KeyboardInterrupt as error:
+            click.echo(f"\n{_kept(ctx, error)}", err=True)
+            ctx.exit(INTERRUPTED)
+        ctx.exit(BAD_INPUT)
+
+
+def _kept(ctx: click.Context, error: KeyboardInterrupt) -> str:
+    stage = getattr(error, "stage", None)
+    again = f"go on with: {ctx.command_path} {shlex.join(sys.argv[1:])}"
+    if stage is None:
+        return f"Interrupted; all finished stages are kept; {again}"
+    return f"Interrupted in stage {stage}; finished stages and what {stage} has done so far are kept; {again}"
+
+
+@click.group(cls=_Commands, context_settings=_CONTEXT)
+@click.version_option(__version__, "--version", prog_name="hwprune", message="%(prog)s %(version)s")
+def main() -> None:
+    """Prune a detector until it fits an FPGA, compile it, and prove that the hardware computes what the network does.
+
+    A RECIPE is one YAML file with every setting of a run. Each stage writes its own folder in the run folder; a
+    finished stage is kept as long as nothing it depends on has changed.
+
+    \b
+    hwprune run                     the quickstart recipe, from images to the report
+    hwprune recipe bccd > my.yaml   a ready recipe to start from
+    hwprune run my.yaml             all stages of a recipe, into runs/my
+    hwprune prune my.yaml           up to one stage only
+    hwprune doctor                  what is installed, and what is missing
+    """
+
+
+_recipe = click.argument("recipe", required=False, type=click.Path(path_type=Path))
+_out = click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder [default: runs/NAME].")
+
+
+@main.command(short_help="All stages, from images to the report.")
+@_recipe
+@_out
+def run(recipe: Path | None, out: Path | None) -> None:
+    """Run all stages of RECIPE (without it, the quickstart recipe), from images to the report.
+
+    Finished stages that nothing has changed for are kept, an interrupted one goes on where it stopped: to resume a run,
+    give the same command again.
+
+    \b
+    Example:
+        hwprune run my.yaml --out runs/first
+    """
+    _run(recipe, out, None)
+
+
+def _stage_command(stage: Stage) -> click.Command:
+    """The command that runs one stage, after those before it that are missing."""
+
+    def command(recipe: Path | None, out: Path | None) -> None:
+        _run(recipe, out, stage.name)
+
+    reads = ", ".join(f"{name}/" for name in stage.reads) or "the images"
+    text = f"""{stage.about[0].upper()}{stage.about[1:]}.
+
+    \b
+    Reads:    {reads}
+    Makes:    {stage.name}/{stage.makes}
+    Settings: {", ".join(stage.sections)} in RECIPE (without it, the quickstart recipe)
+
+    Stages it reads that are missing or out of date are run first.
+
+    \b
+    Example:
+        hwprune {stage.name} my.yaml --out runs/first
+    """
+    short = f"{stage.about[0].upper()}{stage.about[1:]}."
+    return click.command(stage.name, help=text, short_help=short)(_recipe(_out(command)))
+
+
+for _stage in STAGES:
+    if _stage.name != "report":  # which needs no recipe, and draws what there is
+        main.add_command(_stage_command(_stage))
+
+
+@main.command(short_help="Draw report.html of a run folder.")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+def report(folder: Path) -> None:
+    """Draw DIR/report.html from the stages of the run folder DIR that are finished.
+
+    \b
+    Example:
+        hwprune report runs/quickstart
+    """
+    from hwprune.report.render import render_report
+
+    click.echo(render_report(folder))
+
+
+@main.command(short_help="List the ready recipes, or print one.")
+@click.argument("name", required=False)
+def recipe(name: str | None) -> None:
+    """Print the ready recipe NAME, to start your own from; without NAME, list them.
+
+    \b
+    Example:
+        hwprune recipe bccd > my.yaml
+    """
+    from hwprune.recipes import ready_recipe, ready_recipes
+
+    if name is None:
+        for ready in ready_recipes():
+            click.echo(f"{ready.stem:14} {ready.read_text(encoding='utf-8').partition(chr(10))[0].lstrip('# ')}")
+    else:
+        click.echo(ready_recipe(name).read_text(encoding="utf-8"), nl=False)
+
+
+@main.command(short_help="What is installed, what is missing, and how to get it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Look for every tool, and say what it is for and how to get what is missing.
+
+    Ends with status 1 when something is missing that `hwprune run` needs.
+    """
+    import json
+
+    from rich.console import Console
+
+    from hwprune import doctor as checks
+
+    findings = checks.examine()
+    if as_json:
+        click.echo(json.dumps(checks.as_json(findings), indent=2))
+    else:
+        checks.report(findings, Console())
+    ctx.exit(0 if checks.runnable(findings) else 1)
+
+
+def _run(path: Path | None, out: Path | None, last: str | None) -> None:
+    from rich.console import Console
+
+    from hwprune.flow.run_folder import RunFolder
+    from hwprune.flow.runner import Runner
+    from hwprune.recipe import load_recipe
+    from hwprune.recipes import ready_recipe
+
+    recipe = load_recipe(ready_recipe("quickstart") if path is None else path)
+    folder = RunFolder(out or Path("runs") / recipe.name)
+    Runner(recipe, folder, STAGES, Console()).run(last)
+    click.echo(folder.root)
+
+
+if __name__ == "__main__":
+    main()
