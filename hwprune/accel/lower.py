@@ -109,7 +109,7 @@ def lower(qonnx: ModelWrapper) -> tuple[ModelWrapper, list[HostAffine]]:
     n, c, h, w = qonnx.get_tensor_shape(image.name)
     low.made(image.name, (n, h, w, c), qonnx.get_tensor_datatype(image.name))
     for node in qonnx.graph.node:
-        if node.name in low.done or _is_weight(qonnx, node) or node.op_type == "Pad":
+        if node.name in low.done or _is_weight(qonnx, node):
             continue  # taken along by another node's rule
         if node.op_type not in _RULES:
             raise UserError(f"node {node.name!r}: operator {node.op_type} has no hardware in hwprune")
@@ -198,12 +198,7 @@ def _host_affine(qonnx: ModelWrapper, head: str, chain: list[NodeProto]) -> Host
 
 def _max_pool(low: _Lowering, node: NodeProto) -> None:
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    source, pads = node.input[0], list(attributes.get("pads", [0, 0, 0, 0]))
-    pad = low.source.find_producer(source)
-    if pad is not None and pad.op_type == "Pad":
-        # ONNX pads (N, C, H, W), all beginnings and then all ends; a pool's are (top, left, bottom, right).
-        amounts = low.source.get_initializer(pad.input[1])
-        source, pads = pad.input[0], [int(a) + p for a, p in zip(amounts[[2, 3, 6, 7]], pads, strict=True)]
+    pads = list(attributes.get("pads", [0, 0, 0, 0]))
     kernel, strides = attributes["kernel_shape"], attributes["strides"]
     kept = strides == [2, 2] and pads == [0, 0, 0, 0]
     same = strides == [1, 1] and pads == [0, 0, 1, 1]
@@ -212,7 +207,7 @@ def _max_pool(low: _Lowering, node: NodeProto) -> None:
             f"max-pool {node.output[0]!r}: window {kernel}, stride {strides}, padding (top, left, bottom, right) {pads}; "
             "the hardware has 2x2 windows with stride 2 and no padding, or with stride 1 padded right and bottom"
         )
-    source = low.read(source)
+    source = low.read(node.input[0])
     n, h, w, c = low.shapes[source]
     stride, datatype = strides[0], low.types[source]
     layer = node.output[0]

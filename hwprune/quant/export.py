@@ -69,6 +69,7 @@ def _clean(model: ModelWrapper, architecture: Architecture) -> ModelWrapper:
     for node in model.graph.node:
         if node.op_type == "Quant":
             node.domain = "qonnx.custom_op.general"
+    _merge_pads(model)
     _name_tensors(model, architecture)
     for transformation in (
         InferShapes(),
@@ -106,13 +107,21 @@ def _name_tensors(model: ModelWrapper, architecture: Architecture) -> None:
         model.rename_tensor(old, new)
 
 
+def _merge_pads(model: ModelWrapper) -> None:
+    """Padding with minus infinity is what a max-pool's own padding means, and no integer type holds minus infinity."""
+    for node in model.get_nodes_by_op_type("Pad"):
+        (pool,) = model.find_consumers(node.output[0])
+        # ONNX pads (N, C, H, W), all beginnings and then all ends; a pool's are (top, left, bottom, right).
+        amounts = model.get_initializer(node.input[1])[[2, 3, 6, 7]]
+        (pads,) = (a for a in pool.attribute if a.name == "pads")
+        pads.ints[:] = [int(amount) for amount in amounts]
+        pool.input[0] = node.input[0]
+        model.graph.node.remove(node)
+
+
 def _find(model: ModelWrapper, layer: Layer, sources: list[str], named: set[str]) -> NodeProto:
     for node in model.graph.node:
-        inputs = list(node.input)
-        pad = model.find_producer(inputs[0])
-        if pad is not None and pad.op_type == "Pad":
-            inputs = [pad.input[0]]
-        matches = node.op_type == _ONNX_OPS[layer.op] and inputs[: len(sources)] == sources
+        matches = node.op_type == _ONNX_OPS[layer.op] and list(node.input)[: len(sources)] == sources
         if matches and node.output[0] not in named:
             return node
     raise RuntimeError(f"the exported graph holds no {_ONNX_OPS[layer.op]} for layer {layer.name!r}")
