@@ -9,7 +9,8 @@ from torchvision.ops import batched_nms
 from hwprune.detect.head import HeadSpec
 
 MAX_LOG_SCALE = 10.0
-"""Bound on ``tw`` and ``th`` before the exponential: a box of e^10 anchors covers any image, and stays finite."""
+"""Bound on ``|tw|`` and ``|th|`` before the exponential: sides of e^10 anchors cover any image and are finite; those
+of e^-10 are far less than a pixel and not 0, for which the loss would have no gradient."""
 MAX_LOGIT = 1e4
 """What an infinite or larger output is read as (a NaN as 0), so that every box and score is finite."""
 IOU_THRESHOLD = 0.45
@@ -46,7 +47,7 @@ def to_boxes(offsets: Tensor, column: Tensor, row: Tensor, anchor: Tensor, strid
         (..., 4) corners x0, y0, x1, y1 in pixels of the network's input.
     """
     centre = (offsets[..., :2].sigmoid() + torch.stack([column, row], -1)) * stride
-    half = anchor * offsets[..., 2:4].clamp(max=MAX_LOG_SCALE).exp() / 2
+    half = anchor * offsets[..., 2:4].clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE).exp() / 2
     return torch.cat([centre - half, centre + half], -1)
 
 

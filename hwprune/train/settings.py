@@ -2,52 +2,37 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 
 class TrainSettings(BaseModel):
-    """How long and how fast to train; the defaults suit a compact detector on a few thousand small images.
+    """How long and how fast to train; the defaults suit a compact detector on a few thousand small images."""
 
-    Attributes
-    ----------
-    epochs
-        Passes over the training set.
-    batch_size
-        Images per step.
-    optimizer
-        ``adamw``, or ``sgd`` with Nesterov momentum 0.9.
-    learning_rate
-        Peak of the one-cycle schedule (Smith and Topin, "Super-Convergence", 2018): up in the warm-up, then down along
-        a cosine.
-    weight_decay
-        Of the weights of convolutions and linear layers; biases, batch norms and quantisers' scales have none.
-    warmup_epochs
-        Length of the warm-up in epochs, less than `epochs`.
-    gradient_clip
-        Greatest norm of the gradient of all parameters together; None for no limit.
-    validate_every
-        Epochs from one evaluation on the validation set to the next; the last epoch always has one.
-    accelerator, devices
-        Where to train, as Lightning names it: ``auto``, ``cpu``, ``gpu``, ``mps``, and how many of them.
-    workers
-        Processes that load images; 0 loads them between the steps.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    epochs: PositiveInt = 20
+    epochs: PositiveInt = 30
+    """Passes over the training set."""
     batch_size: PositiveInt = 16
+    """Images per step."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Positive = 2e-3
-    weight_decay: NotNegative = 1e-2
-    warmup_epochs: NotNegative = 1.0
-    gradient_clip: Positive | None = 10.0
+    """``sgd`` has Nesterov momentum 0.9."""
+    learning_rate: PositiveFloat = 5e-3
+    """Peak of the one-cycle schedule (Smith and Topin, "Super-Convergence", 2018): up to it in the warm-up, then down
+    along a cosine."""
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    """Of the weights of convolutions and linear layers; biases, batch norms and quantisers' scales have none."""
+    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
+    """Length of the warm-up in epochs, less than ``epochs``."""
+    gradient_clip: PositiveFloat | None = 10.0
+    """Greatest norm of the gradient of all parameters together; none for no limit."""
     validate_every: PositiveInt = 5
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto"
+    """Epochs from one evaluation on the validation set to the next; the last epoch always has one."""
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps"] = "auto"
+    """Where to train, as Lightning names it."""
     devices: PositiveInt | Literal["auto"] = 1
+    """How many of them; runs repeat bit for bit on one."""
     workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that load images; 0 loads them between the steps."""
 
     @model_validator(mode="after")
     def _warm_up_ends(self):

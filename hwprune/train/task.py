@@ -1,5 +1,6 @@
 """What Lightning trains: a network with its loss, its data by epoch, its optimizer and its schedule."""
 
+import math
 from collections.abc import Callable
 
 import lightning.pytorch as pl
@@ -15,6 +16,13 @@ from hwprune.errors import UserError
 from hwprune.train.settings import TrainSettings
 
 AfterBackward = Callable[[nn.Module, float], None]
+
+
+def one_cycle(step: int, warmup: float, total: int) -> float:
+    """Fraction of the peak learning rate at a step: linearly up to 1 over `warmup` steps, then to 0 along a cosine."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return (1 + math.cos(math.pi * (step - warmup) / (total - warmup))) / 2
 
 
 class DetectionTask(pl.LightningModule):
@@ -81,9 +89,9 @@ class DetectionTask(pl.LightningModule):
         else:
             optimizer = torch.optim.SGD(groups, s.learning_rate, momentum=0.9, weight_decay=s.weight_decay,
                                         nesterov=True)  # fmt: skip
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, s.learning_rate, total_steps=self.trainer.estimated_stepping_batches,
-            pct_start=s.warmup_epochs / s.epochs, cycle_momentum=False)  # fmt: skip
+        total = self.trainer.estimated_stepping_batches
+        warmup = total * s.warmup_epochs / s.epochs
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step, warmup, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_batch_start(self, batch: tuple, batch_idx: int) -> None:

@@ -9,7 +9,9 @@ from hwprune.errors import UserError
 
 def test_shape_iou_by_hand():
     # 4x2 and 2x4 laid corner on corner share 2x2 of 8 + 8 - 4.
-    assert shape_iou(np.array([[4.0, 2.0]]), np.array([[2.0, 4.0], [4.0, 2.0]])) == pytest.approx(np.array([[1 / 3, 1]]))
+    assert shape_iou(np.array([[4.0, 2.0]]), np.array([[2.0, 4.0], [4.0, 2.0]])) == pytest.approx(
+        np.array([[1 / 3, 1]])
+    )
 
 
 def test_clear_clusters_are_found():

@@ -50,7 +50,11 @@ def test_suppression_is_class_by_class():
     scores = torch.tensor([[0.9, 0.0], [0.8, 0.7], [0.6, 0.0]])
     found = select(boxes, scores, (64, 96), 0.1)
     # The second box falls to the first in class 0, and stands in class 1.
-    assert list(zip(found["labels"].tolist(), found["boxes"][:, 0].tolist(), strict=True)) == [(0, 10), (1, 11), (0, 60)]
+    assert list(zip(found["labels"].tolist(), found["boxes"][:, 0].tolist(), strict=True)) == [
+        (0, 10),
+        (1, 11),
+        (0, 60),
+    ]
 
 
 def test_boxes_are_clipped_and_counted():
@@ -63,7 +67,11 @@ def test_boxes_are_clipped_and_counted():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.sampled_from([0.0, 1.0, -3.5, 88.0, -1e30, 3e38, math.inf, -math.inf, math.nan]), min_size=7, max_size=7))
+@given(
+    st.lists(
+        st.sampled_from([0.0, 1.0, -3.5, 88.0, -1e30, 3e38, math.inf, -math.inf, math.nan]), min_size=7, max_size=7
+    )
+)
 def test_absurd_outputs_give_finite_boxes(values):
     outputs = [torch.tensor(values).repeat(len(a))[None, :, None, None].expand(1, -1, *shape[1:])
                for a, shape in zip(HEAD.anchors, HEAD.shapes(), strict=True)]  # fmt: skip

@@ -32,9 +32,9 @@ def reference(targets, head, ratio=4.0):
                     options.append((misfit, (i, image, a, row, column)))
             best = min(m for m, _ in options)
             for misfit, place in options:
-                if misfit <= ratio or misfit == best:
-                    if place not in taken or misfit < taken[place][0]:
-                        taken[place] = (misfit, tuple(box.tolist()), int(label))
+                answers = misfit <= ratio or misfit == best
+                if answers and (place not in taken or misfit < taken[place][0]):
+                    taken[place] = (misfit, tuple(box.tolist()), int(label))
     return {place: (box, label) for place, (_, box, label) in taken.items()}
 
 
