@@ -3,8 +3,9 @@
 No pickle: a checkpoint from a stranger must not run code.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -22,10 +23,15 @@ WEIGHTS = "model.safetensors"
 _WAY_OUT = "give a folder that hwprune wrote whole, or run the stage that wrote it again"
 
 
-class _Description(BaseModel):
+class Description(BaseModel):
+    """What ``model.json`` holds; another kind of network may say more in a subclass."""
+
     model_config = ConfigDict(extra="forbid")
     architecture: Architecture
     head: dict[str, Any] | None = None
+
+
+_D = TypeVar("_D", bound=Description)
 
 
 def save_model(folder: str | Path, network: Network, head: BaseModel | None = None) -> None:
@@ -45,18 +51,8 @@ def save_model(folder: str | Path, network: Network, head: BaseModel | None = No
     UserError
         If the folder cannot be written.
     """
-    folder = Path(folder)
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    description = _Description(
-        architecture=network.architecture, head=None if head is None else head.model_dump(mode="json")
-    )
-    try:
-        # Both files are complete on disk before the first takes its place.
-        with atomic_write(folder / WEIGHTS) as weights, atomic_write(folder / DESCRIPTION) as text:
-            weights.write_bytes(save(state))
-            text.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{folder}: cannot write the checkpoint ({error}); name a writable folder") from error
+    head_json = None if head is None else head.model_dump(mode="json")
+    write_checkpoint(folder, Description(architecture=network.architecture, head=head_json), network.state_dict())
 
 
 def load_model(folder: str | Path) -> tuple[Network, dict[str, Any] | None]:
@@ -79,25 +75,63 @@ def load_model(folder: str | Path) -> tuple[Network, dict[str, Any] | None]:
     UserError
         If a file is missing, truncated or foreign, or if the weights do not fit the layer table.
     """
-    folder = Path(folder)
-    path = folder / DESCRIPTION
-    try:
-        description = _Description.model_validate_json(_read(path))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the whole file"
-        raise UserError(f"{path}: {where}: {first['msg']}; {_WAY_OUT}") from error
+    description = read_description(folder, Description)
     try:
         # No memory is spent before the weights are known to fit.
         with torch.device("meta"):
             network = Network(description.architecture)
     except (KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        path = Path(folder, DESCRIPTION)
         raise UserError(f"{path}: architecture: no network can be built from it ({error}); {_WAY_OUT}") from error
-    network.load_state_dict(_read_weights(folder / WEIGHTS, network.state_dict()), assign=True)
+    network.load_state_dict(read_weights(folder, network.state_dict()), assign=True)
     return network, description.head
 
 
-def _read_weights(path: Path, expected: dict[str, Tensor]) -> dict[str, Tensor]:
+def write_checkpoint(folder: str | Path, description: Description, state: Mapping[str, Tensor]) -> None:
+    """Write both files of a checkpoint, whole.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written.
+    """
+    folder = Path(folder)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    try:
+        # Both files are complete on disk before the first takes its place.
+        with atomic_write(folder / WEIGHTS) as weights, atomic_write(folder / DESCRIPTION) as text:
+            weights.write_bytes(save(state))
+            text.write_text(description.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot write the checkpoint ({error}); name a writable folder") from error
+
+
+def read_description(folder: str | Path, kind: type[_D]) -> _D:
+    """The description in a checkpoint, as an instance of ``kind``.
+
+    Raises
+    ------
+    UserError
+        If it is missing, truncated or of another kind.
+    """
+    path = Path(folder, DESCRIPTION)
+    try:
+        return kind.model_validate_json(_read(path))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the whole file"
+        raise UserError(f"{path}: {where}: {first['msg']}; {_WAY_OUT}") from error
+
+
+def read_weights(folder: str | Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a checkpoint, which must have the names, shapes and kinds of ``expected``.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or truncated, or a tensor does not fit.
+    """
+    path = Path(folder, WEIGHTS)
     try:
         state = load(_read(path))
     except SafetensorError as error:

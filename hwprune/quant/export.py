@@ -12,7 +12,12 @@ from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.fold_constants import FoldConstants
-from qonnx.transformation.general import GiveUniqueParameterTensors, RemoveUnusedTensors, SortGraph
+from qonnx.transformation.general import (
+    GiveUniqueParameterTensors,
+    RemoveStaticGraphInputs,
+    RemoveUnusedTensors,
+    SortGraph,
+)
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
@@ -72,6 +77,7 @@ def _clean(model: ModelWrapper, architecture: Architecture) -> ModelWrapper:
     _merge_pads(model)
     _name_tensors(model, architecture)
     for transformation in (
+        RemoveStaticGraphInputs(),
         InferShapes(),
         GiveUniqueParameterTensors(),
         FoldConstants(exclude_op_types=["Quant"]),

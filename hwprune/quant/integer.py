@@ -6,6 +6,8 @@ a function of one integer, ``clamp(round(act(scale * n + bias)))``, evaluated by
 the QONNX graph and in the search for the chip's thresholds: so all of them agree to the last bit.
 """
 
+from collections.abc import Callable
+
 import brevitas.nn as qnn
 import torch
 from brevitas.quant import Int8ActPerTensorFloat, Int8WeightPerTensorFloat, Uint8ActPerTensorFloat
@@ -82,6 +84,16 @@ class IntegerNetwork(Network):
     def accumulators(self, values: dict[str, Tensor], name: str) -> Tensor:
         """The integers that convolution ``name`` sums, given `forward_all`'s ``values``."""
         return self.layers[name].conv(values[self.architecture[name].input])
+
+
+def integer_predictor(network: IntegerNetwork) -> Callable[[Tensor], list[Tensor]]:
+    """What `hwprune.detect.evaluate` calls: uint8 images in, the heads' raw outputs out."""
+
+    @torch.no_grad()
+    def predict(images: Tensor) -> list[Tensor]:
+        return network(images.float())
+
+    return predict
 
 
 def signed_activations(architecture: Architecture) -> dict[str, bool]:

@@ -1,0 +1,52 @@
+"""quantize: the pruned detector in a few bits, and its integer form."""
+
+from hwprune.flow.stage import Outcome, Stage, StageContext
+from hwprune.flow.stages import common
+
+
+def run(context: StageContext) -> Outcome:
+    """Train the Brevitas twin of the network, fold it into integers, and measure those."""
+    from hwprune.detect.evaluate import evaluate
+    from hwprune.flow.detections import save_detections
+    from hwprune.quant.calibrate import calibrate
+    from hwprune.quant.integer import freeze, integer_predictor
+    from hwprune.quant.network import QuantNetwork
+    from hwprune.quant.store import save_integer
+    from hwprune.train.loop import fit
+
+    float_network, head = common.load_checkpoint(context.inputs["finetune"])
+    splits, train_set = common.open_data(context)
+    settings = context.recipe.quantize
+    network = QuantNetwork(float_network.architecture, settings.precision()).start_from(float_network)
+    calibrate(network, splits.train)
+    trained = fit(
+        network, train_set, splits.val, head, settings, context.folder, seed=context.recipe.seed, name="quantize"
+    )
+    integer = freeze(network)
+    save_integer(context.folder, integer, head)
+    result = evaluate(integer_predictor(integer), splits.val, head)
+    drawn = save_detections(context.folder, "quantized", integer_predictor(integer), splits.val, head)
+    bits = {
+        layer.name: integer.precision.of_weights(integer.architecture, layer.name)
+        for layer in integer.architecture.layers
+        if layer.op == "conv"
+    }
+    results = {
+        **trained,
+        "map50_before_folding": trained["map50"],
+        "map50": result["map50"],
+        "weight_bits": bits,
+        "activation_bits": integer.precision.activation_bits,
+    }
+    outcome = common.checkpoint_outcome(context.folder, results)
+    return Outcome((*outcome.artefacts, *drawn), outcome.results)
+
+
+STAGE = Stage(
+    name="quantize",
+    about="trains the detector in a few bits with Brevitas and folds it into integers",
+    makes=f"{common.MAKES} (integers)",
+    reads=("finetune",),
+    sections=("data", "quantize"),
+    run=run,
+)
