@@ -1,7 +1,7 @@
 """The layer table: a network as data.
 
-Everything that changes a network (pruning, quantisation, compilation) works on this table, and a checkpoint stores it as
-JSON beside its weights. A layer names its inputs; the pixels are called ``image``.
+Everything that changes a network (pruning, quantisation, compilation) works on this table, and a checkpoint stores it
+as JSON beside its weights. A layer names its inputs; the pixels are called ``image``.
 """
 
 from typing import Annotated, Literal

@@ -64,6 +64,4 @@ def yolov3_tiny(
         conv(12, "route", widths[10], 3),
         head(13, "conv12"),
     ]
-    return Architecture(
-        name="yolov3_tiny", in_channels=in_channels, layers=tuple(layers), heads=("conv10", "conv13")
-    )
+    return Architecture(name="yolov3_tiny", in_channels=in_channels, layers=tuple(layers), heads=("conv10", "conv13"))

@@ -8,12 +8,12 @@ from hwprune.models.architecture import IMAGE, Add, Architecture, Concat, Conv, 
 from hwprune.models.network import ConvBlock, Network
 from hwprune.prune.groups import channel_groups
 
-SIZE = 16  # of the image, in pixels
+SIZE = 8  # of the image, in pixels
 
 
 @st.composite
 def architectures(draw, padding=True, norms_only=False):
-    """A table of 3 to 12 layers with forks, concats, residual joins, pools and upsampling, and one to three heads."""
+    """A table of 4 to 20 layers with forks, concats, residual joins, pools and upsampling, and one or two heads."""
     channels, sizes, layers = {IMAGE: draw(st.integers(1, 3))}, {IMAGE: SIZE}, []
 
     def emit(row, *sources, out, size, **fields):
@@ -34,12 +34,12 @@ def architectures(draw, padding=True, norms_only=False):
         """Tensors of this tensor's size."""
         return [name for name in sizes if sizes[name] == sizes[source]]
 
-    conv(IMAGE, draw(st.integers(1, 5)))
-    for _ in range(draw(st.integers(1, 8))):
+    conv(IMAGE, draw(st.integers(2, 5)))
+    for _ in range(draw(st.integers(2, 9))):
         # Mostly the newest, so that tables get deep; sometimes an older one, so that they fork.
         names = list(channels)
         source = names[-1] if draw(st.integers(0, 2)) else draw(st.sampled_from(names))
-        match draw(st.sampled_from(("conv", "conv", "pool", "upsample", "concat", "add", "residual"))):
+        match draw(st.sampled_from(("conv", "conv", "pool", "upsample", "concat", "concat", "add", "residual"))):
             case "pool" if sizes[source] >= 4:
                 emit(MaxPool, source, out=channels[source], size=sizes[source] // 2)
             case "pool":
@@ -58,11 +58,12 @@ def architectures(draw, padding=True, norms_only=False):
                 emit(Conv, source, out=out, size=sizes[source], out_channels=out, kernel=1)
                 emit(Add, source, layers[-1].name, out=out, size=sizes[source])
             case _:
-                conv(source, draw(st.integers(1, 6)))
+                conv(source, draw(st.integers(2, 6)))
     newest = layers[-1].name
     emit(Conv, newest, out=4, size=sizes[newest], out_channels=4, kernel=1, norm=False, activation="linear")
-    others = draw(st.lists(st.sampled_from([layer.name for layer in layers]), max_size=2, unique=True))
-    heads = dict.fromkeys([layers[-1].name, *others])
+    heads = {layers[-1].name: None}
+    if not draw(st.integers(0, 4)):
+        heads[draw(st.sampled_from([layer.name for layer in layers]))] = None
     return Architecture(name="random", in_channels=channels[IMAGE], layers=tuple(layers), heads=tuple(heads))
 
 
@@ -79,11 +80,13 @@ def network_of(architecture, seed) -> Network:
 
 @st.composite
 def kept_channels(draw, architecture):
-    """Any non-empty choice in any of the groups."""
+    """Any non-empty choice in most of the groups."""
     kept = {}
     for group in channel_groups(architecture):
-        if draw(st.booleans()):
-            kept[group.name] = tuple(sorted(draw(st.sets(st.integers(0, group.width - 1), min_size=1))))
+        if draw(st.integers(0, 4)):
+            channels, least = st.integers(0, group.width - 1), min(1, group.width - 1)
+            removed = draw(st.sets(channels, min_size=least, max_size=group.width - 1))
+            kept[group.name] = tuple(i for i in range(group.width) if i not in removed)
     return kept
 
 

@@ -103,18 +103,18 @@ def test_training_with_the_penalty_drives_useless_channels_out():
     )
     network = Network(architecture)
     hook, optimizer = slimming_penalty(0.02), torch.optim.SGD(network.parameters(), 0.05, momentum=0.9)
-    for step in range(400):
-        x = torch.rand(8, 3, 8, 8)
+    for step in range(250):
+        x = torch.rand(8, 3, 4, 4)
         target = torch.stack([(x[:, 0] - x[:, 1]).relu(), (x[:, 2] - x[:, 0]).relu()], 1)
         loss = (network(x)[0] - target).square().mean()
         optimizer.zero_grad()
         loss.backward()
-        hook(network, step / 400)
+        hook(network, step / 250)
         optimizer.step()
     kept = select(slimming(network), PruneSettings(fraction=0.5, min_channels=1, multiple=1))
     small = prune(network, kept).eval()
     with torch.no_grad():
-        x = torch.rand(8, 3, 8, 8)
+        x = torch.rand(8, 3, 4, 4)
         difference = (small(x)[0] - network.eval()(x)[0]).abs().max()
     assert len(kept["a"]) == 3 and difference < 0.02
 
