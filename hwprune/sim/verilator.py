@@ -175,14 +175,16 @@ def _compile(objects: Path, optimise: str, jobs: int, progress: bool) -> None:
     cache = _runtime_cache()
     for compiled in cache.glob("verilated*.o"):
         shutil.copyfile(compiled, objects / compiled.name)
-    # The makefile names the compiler of the machine on which the wheel was made.
-    command = ["make", "-f", f"{PREFIX}.mk", "CXX=g++", "LINK=g++", f"PYTHON3={sys.executable}"]
+    # The makefile names the compiler of the machine on which the wheel was made, and knows no flag for
+    # precompiled headers.
+    command = ["make", "-f", f"{PREFIX}.mk", "CXX=g++", "LINK=g++", "CFG_CXXFLAGS_PCH_I=-include"]
+    command += [f"PYTHON3={sys.executable}"]
     command += [f"OPT_FAST={optimise}", f"OPT_GLOBAL={RUNTIME_OPTIMISE}"]
     plan = subprocess.run([*command, "-n"], cwd=objects, capture_output=True, text=True, check=False).stdout
     messages: list[str] = []
 
     def is_step(line: str) -> bool:
-        return line.startswith("g++")
+        return line.startswith("g++ ")
 
     with started([*command, "-j", str(jobs)], cwd=objects) as process:
         steps = sift(process.stdout, messages, is_step)
