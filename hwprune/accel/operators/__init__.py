@@ -1,0 +1,29 @@
+"""FINN operators with an RTL backend of our own, where FINN has them in HLS only: pool, upsampling, concat, fork."""
+
+from hwprune.errors import UserError
+
+
+def register() -> None:
+    """Add the operators to FINN's own dictionaries, under FINN's domains; a second call changes nothing.
+
+    FINN's transformations compare domain strings exactly, so an operator in a domain of its own would not be seen.
+    Once registered, ``SpecializeLayers`` chooses the RTL variants by itself, for it prefers RTL wherever there is one.
+
+    Raises
+    ------
+    UserError
+        If FINN is not installed.
+    """
+    try:
+        from finn.custom_op import fpgadataflow
+        from finn.custom_op.fpgadataflow import rtl
+    except ImportError as error:
+        raise UserError(f"FINN is missing ({error}); install it with: pip install 'hwprune[accel]'") from error
+    from hwprune.accel.operators.concat import StreamingConcat_rtl
+    from hwprune.accel.operators.duplicate import DuplicateStreams_rtl
+    from hwprune.accel.operators.maxpool2d import MaxPool2d, MaxPool2d_rtl
+    from hwprune.accel.operators.upsample import UpsampleNearestNeighbour_rtl
+
+    fpgadataflow.register_custom_op(MaxPool2d)
+    for operator in (MaxPool2d_rtl, UpsampleNearestNeighbour_rtl, StreamingConcat_rtl, DuplicateStreams_rtl):
+        rtl.register_custom_op(operator)

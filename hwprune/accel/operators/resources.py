@@ -1,0 +1,43 @@
+"""Resource estimates for 7-series parts, for the operators' building blocks in hls/rtl.
+
+Memories follow from the shapes of the primitives (Xilinx UG474 for LUT-RAM, UG473 for block RAM) and from the rule in
+``row_buffer.sv``. Constants for logic are fitted to syntheses by Yosys (synth_xilinx -abc9, xc7), which they meet
+within about a quarter; the tests hold them to that.
+"""
+
+import math
+
+_BRAM18_SHAPES = ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1))
+
+
+def is_block_ram(depth: int, width: int) -> bool:
+    """Whether ``row_buffer.sv`` asks for block RAM with this many words and bits a word."""
+    return depth >= 256 and depth * width >= 8192
+
+
+def memory_bram18(depth: int, width: int) -> int:
+    """18-Kbit block RAMs of a row buffer, in the best of the primitive's shapes."""
+    if not is_block_ram(depth, width):
+        return 0
+    return min(math.ceil(depth / d) * math.ceil(width / w) for d, w in _BRAM18_SHAPES)
+
+
+def memory_luts(depth: int, width: int) -> int:
+    """LUTs of a row buffer: RAM32M (32 x 6) or RAM64M (64 x 3) at four LUTs each, and the multiplexer behind them."""
+    if is_block_ram(depth, width):
+        return 0
+    if depth <= 32:
+        return 4 * math.ceil(width / 6)
+    banks = math.ceil(depth / 64)
+    multiplexer = width * math.ceil((banks - 1) / 3) + banks if banks > 1 else 0
+    return 4 * math.ceil(width / 3) * banks + multiplexer
+
+
+def counter_bits(*lengths: int) -> int:
+    """Flip-flops of counters that run through ``lengths`` values each."""
+    return sum(max(1, math.ceil(math.log2(length))) for length in lengths)
+
+
+def skid_luts(width: int) -> int:
+    """LUTs of a skid buffer: one a bit, three for the handshake."""
+    return width + 3
