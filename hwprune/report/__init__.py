@@ -1,1 +1,1 @@
-
+"""The report of a run, one file that stands alone."""

@@ -1,0 +1,110 @@
+"""``report.html``: everything a run has found, in one file without any outside address."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hwprune.errors import UserError
+from hwprune.files import write_text
+from hwprune.flow.run_folder import MARKER, RunFolder, StageRecord
+from hwprune.flow.summary import summarise
+from hwprune.recipe import load_recipe
+from hwprune.report import contents
+
+FILE = "report.html"
+STAGES = ("train", "sparsify", "prune", "finetune", "quantize", "export", "compile", "simulate")
+
+
+def render_report(run_folder: str | Path) -> Path:
+    """Draw the report of a run, as far as it has come.
+
+    Parameters
+    ----------
+    run_folder
+        Where `hwprune.flow.runner.Runner` works or has worked. What its finished stages have not measured is named as
+        missing, with the command that measures it.
+
+    Returns
+    -------
+    Path
+        ``report.html`` in that folder, written whole. The same run gives the same bytes.
+
+    Raises
+    ------
+    UserError
+        If this is no run folder, or its recipe cannot be read.
+    """
+    root = Path(run_folder)
+    if not (root / MARKER).is_file():
+        raise UserError(f"{root}: is no run folder; give one that `hwprune run` or one of its stages has written")
+    recipe_file = root / "recipe.yaml"
+    recipe = load_recipe(recipe_file)
+    folder = RunFolder(root)
+    records = folder.records(STAGES)
+    summary = summarise(records, recipe.seed)
+    level, pictures = contents.pictures({name: folder.stage(name) for name in records}, recipe.report)
+    page = _template().render(
+        name=recipe.name,
+        summary=summary,
+        cards=contents.cards(summary),
+        missing=[name for name in STAGES if name not in records],
+        figures=_figures(summary, records),
+        equivalence=_results(records, "simulate").get("equivalence"),
+        layers=_results(records, "compile").get("layers"),
+        records=records.values(),
+        level=level,
+        pictures=pictures,
+        confidence=recipe.report.confidence,
+        recipe=recipe_file.read_text(encoding="utf-8"),
+    )
+    write_text(root / FILE, page)
+    return root / FILE
+
+
+def _figures(summary: Mapping[str, Any], records: Mapping[str, StageRecord]) -> dict[str, str | None]:
+    """Charts as SVG by name, None for those whose figures are not known."""
+    from hwprune.report import figures
+
+    drawn = dict.fromkeys(("map50", "widths", "cycles", "seconds"))
+    scores = {level: value for level, value in summary["map50"].items() if value is not None}
+    if scores:
+        drawn["map50"] = figures.bars_of_shares(list(scores), list(scores.values()), axis="mAP50")
+    if widths := _results(records, "prune").get("widths"):
+        before, after = zip(*widths.values(), strict=True)
+        drawn["widths"] = figures.before_after(list(widths), before, after, axis="channels")
+    if layers := _results(records, "compile").get("layers"):
+        names, cycles = [layer["name"] for layer in layers], [layer["cycles"] for layer in layers]
+        drawn["cycles"] = figures.lying_bars(names, cycles, axis="cycles a frame")
+    if records:
+        seconds = [record.seconds for record in records.values()]
+        drawn["seconds"] = figures.lying_bars(list(records), seconds, axis="seconds")
+    return drawn
+
+
+def _results(records: Mapping[str, StageRecord], stage: str) -> dict[str, Any]:
+    return records[stage].results if stage in records else {}
+
+
+def _template():
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from hwprune.flow.runner import duration
+
+    environment = Environment(
+        loader=PackageLoader("hwprune.report", "templates"),
+        autoescape=True,  # names of classes and layers come from the user's files
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"duration": duration, "count": contents.count, "number": _number}
+    return environment.get_template("report.html.j2")
+
+
+def _number(value: Any) -> str:
+    """A number with thousands set apart, below a hundred with one digit after the point; a dash for None."""
+    if value is None:
+        return "\N{EN DASH}"
+    if isinstance(value, float) and not value.is_integer() and abs(value) < 100:
+        return f"{value:,.1f}"
+    return f"{value:,.0f}" if isinstance(value, (int, float)) else str(value)
