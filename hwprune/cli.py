@@ -28,7 +28,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            click.echo(f"Error: {error}", err=True)
+            text = str(error)
+            click.echo(f"Errors:\n{text}" if "\n" in text else f"Error: {text}", err=True)
         except BrokenPipeError:
             raise
         except OSError as error:
