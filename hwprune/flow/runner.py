@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +18,9 @@ from hwprune.flow.run_folder import RunFolder, StageRecord, json_hash
 from hwprune.flow.stage import Outcome, Stage, StageContext
 from hwprune.flow.summary import SUMMARY, summarise
 from hwprune.recipe import Recipe, save_recipe
+
+HOW = frozenset({"accelerator", "devices", "workers", "cache_mib"})
+"""Settings that say how the work is done, not what it is: another value keeps what is finished or under way."""
 
 
 class InterruptedStageError(KeyboardInterrupt):
@@ -76,7 +80,7 @@ class Runner:
                 "stage": stage.name,
                 "version": stage.version,
                 "seed": self.recipe.seed,
-                "sections": {name: recipe[name] for name in stage.sections},
+                "sections": {name: _what(recipe[name]) for name in stage.sections},
                 "inputs": self._digests(stage),
             }
         )
@@ -163,6 +167,10 @@ class Runner:
         self.console.print(
             f"[bold]{stage.name:{width}}[/]  [{style}]{escape(text)}[/]", highlight=False, soft_wrap=True
         )
+
+
+def _what(section: Any) -> Any:
+    return {key: value for key, value in section.items() if key not in HOW} if isinstance(section, dict) else section
 
 
 def duration(seconds: float) -> str:

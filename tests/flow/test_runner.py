@@ -110,6 +110,13 @@ def test_a_changed_section_runs_its_stage_and_those_on_it(folder, notes):
     assert notes() == []
 
 
+def test_how_the_work_is_done_is_no_change(folder, notes):
+    toys.run(folder)
+    notes()
+    toys.run(folder, train={"workers": 2, "accelerator": "cpu"})
+    assert notes() == []
+
+
 def test_what_gives_the_same_files_changes_nothing_further_down(folder, notes):
     toys.run(folder)
     notes()
