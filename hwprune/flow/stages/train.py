@@ -13,15 +13,20 @@ if TYPE_CHECKING:
 
 
 def run(context: StageContext) -> Outcome:
-    """Build the network, cluster its anchors from the training boxes, and train it."""
+    """Build the network and its head, and train it."""
+    data = common.open_data(context)
+    network, head = start(context, data[0])
+    return common.train_and_save(context, network, head, context.recipe.train, "train", data=data)
+
+
+def start(context: StageContext, splits: "DataSplits") -> "tuple[Network, HeadSpec]":
+    """The network before training: darknet's where the recipe names one, else a new one with anchors for this data."""
     import torch
 
-    data = common.open_data(context)
     # The weights' start is part of the run that the seed fixes; the caller's generator is left as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.recipe.seed)
-        network, head = _imported(context, data[0]) if context.recipe.model.darknet_cfg else _new(context, data[0])
-    return common.train_and_save(context, network, head, context.recipe.train, "train", data=data)
+        return _imported(context, splits) if context.recipe.model.darknet_cfg else _new(context, splits)
 
 
 def _new(context: StageContext, splits: "DataSplits") -> "tuple[Network, HeadSpec]":
