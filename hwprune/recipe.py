@@ -62,10 +62,6 @@ class SparsifyTraining(SparsifySettings, TrainSettings):
 class QuantizeTraining(Precision, TrainSettings):
     """Bits of weights and activations, and the training that makes good for them."""
 
-    def precision(self) -> Precision:
-        """The bits alone."""
-        return Precision(**{name: getattr(self, name) for name in Precision.model_fields})
-
 
 class CompileSettings(_Section):
     """The accelerator's goal: a speed, or a budget that the fastest design must keep to."""

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from hwprune import yaml_places
 from hwprune.errors import UserError
-from hwprune.quant.precision import Precision
 from hwprune.recipe import COMPACT_WIDTHS, Recipe, load_recipe, save_recipe
 from hwprune.recipes import ready_recipe, ready_recipes
 
@@ -42,12 +41,6 @@ def test_minimal_recipe_has_every_default(tmp_path):
     assert recipe.quantize.weight_bits == 4
     assert recipe.compile.target_fps == 30
     assert recipe == load_recipe(write(tmp_path, MINIMAL, "my run.yaml"))
-
-
-def test_bits_of_quantize_stand_alone(tmp_path):
-    recipe = load_recipe(write(tmp_path, MINIMAL + "quantize: {weight_bits: 3, activation: relu, epochs: 7}\n"))
-    assert recipe.quantize.precision() == Precision(weight_bits=3, activation="relu")
-    assert recipe.quantize.epochs == 7
 
 
 def test_saved_recipe_loads_again_as_the_same(tmp_path):
