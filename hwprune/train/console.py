@@ -5,7 +5,19 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import RichProgressBar
+
 CHATTY = ("lightning.pytorch", "lightning.fabric")
+
+
+class Bar(RichProgressBar):
+    """Lightning's bar, without the version of the logger's folder among the figures."""
+
+    def get_metrics(self, trainer: pl.Trainer, task: pl.LightningModule) -> dict:
+        metrics = super().get_metrics(trainer, task)
+        metrics.pop("v_num", None)
+        return metrics
 
 
 def epoch_line(name: str, epochs: int, record: dict) -> str:

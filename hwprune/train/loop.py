@@ -7,7 +7,6 @@ from pathlib import Path
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import nn
@@ -16,7 +15,7 @@ from torch.utils.data import Dataset
 from hwprune.detect.head import HeadSpec
 from hwprune.errors import UserError
 from hwprune.train.checkpoint import FILE, SaveLast, restore
-from hwprune.train.console import epoch_line, quiet_lightning
+from hwprune.train.console import Bar, epoch_line, quiet_lightning
 from hwprune.train.settings import TrainSettings
 from hwprune.train.task import AfterBackward, DetectionTask
 
@@ -118,7 +117,7 @@ def _trainer(settings: TrainSettings, folder: Path, terminal: bool) -> pl.Traine
             max_epochs=settings.epochs,
             gradient_clip_val=settings.gradient_clip,
             reload_dataloaders_every_n_epochs=1,
-            callbacks=[SaveLast(folder), *([RichProgressBar()] if terminal else [])],
+            callbacks=[SaveLast(folder), *([Bar()] if terminal else [])],
             logger=TensorBoardLogger(folder, name=None, version="tensorboard"),
             enable_progress_bar=terminal,
             enable_model_summary=False,

@@ -121,7 +121,8 @@ class DetectionTask(pl.LightningModule):
         if record["epoch"] % s.validate_every == 0 or record["epoch"] == s.epochs:
             result = evaluate(predictor(self.network), self.val_set, self.head, batch_size=s.batch_size, progress=False)
             record |= {name: result[name] for name in ("map50", "map")}
-        self.log_dict({name: float(value) for name, value in record.items() if name != "epoch"}, prog_bar=True)
+        for name, value in record.items():
+            self.log(name, float(value), prog_bar=name in ("loss", "map50"))
         self.history.append(record)
         self.report(record)
 

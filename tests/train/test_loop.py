@@ -206,3 +206,13 @@ def test_divergence_is_told(tmp_path):
 def test_accelerator_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="accelerator"):
         run(tmp_path, QUICK.model_copy(update={"accelerator": "cuda"}))
+
+
+def test_interrupt_is_passed_on(tmp_path):
+    def interrupt(network, progress):
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, after_backward=interrupt)
+    assert signal.getsignal(signal.SIGINT) is handler
