@@ -30,7 +30,9 @@ def architectures(draw) -> tuple[Architecture, tuple[int, int]]:
     def pool(stride):
         nonlocal source
         name = f"pool{sum(layer.op == 'maxpool' for layer in layers) + 1}"
-        layers.append(MaxPool(name=name, inputs=(source,), stride=stride, pad=(0, 1, 0, 1) if stride == 1 else (0,) * 4))
+        layers.append(
+            MaxPool(name=name, inputs=(source,), stride=stride, pad=(0, 1, 0, 1) if stride == 1 else (0,) * 4)
+        )
         source = name
 
     for _ in range(draw(st.integers(1, 2))):
@@ -64,7 +66,9 @@ def architectures(draw) -> tuple[Architecture, tuple[int, int]]:
     layers.append(Conv(name="head2", inputs=(source,), out_channels=draw(widths), kernel=1, norm=False,
                        activation="linear"))  # fmt: skip
     heads.append("head2")
-    table = Architecture(name="random", in_channels=draw(st.sampled_from([1, 3])), layers=tuple(layers), heads=tuple(heads))
+    table = Architecture(
+        name="random", in_channels=draw(st.sampled_from([1, 3])), layers=tuple(layers), heads=tuple(heads)
+    )
     sizes = [(h, w) for h in range(16, 25) for w in range(16, 29, 3) if _fits(table, h, w)]
     assume(sizes)
     return table, draw(st.sampled_from(sizes))

@@ -35,9 +35,7 @@ class Budget:
 
     def holds(self, resources: dict[str, int]) -> bool:
         """Whether an estimate (see `resources`) keeps to it."""
-        return all(
-            limit is None or resources[key] <= limit for key, limit in (("lut", self.luts), ("dsp", self.dsps))
-        )
+        return all(limit is None or resources[key] <= limit for key, limit in (("lut", self.luts), ("dsp", self.dsps)))
 
 
 def fold_to_cycles(model: ModelWrapper, cycles: int) -> None:

@@ -17,19 +17,11 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 from qonnx.util.basic import qonnx_make_model
 
+from hwprune.accel.accelerator import HostAffine
 from hwprune.accel.thresholds import activation_thresholds, elementwise_chain, sum_range, sum_type
 from hwprune.errors import UserError
 
 _DOMAIN = "finn.custom_op.fpgadataflow"
-
-
-@dataclass(frozen=True)
-class HostAffine:
-    """What the host does with a head's integers: ``scale * accumulator + bias``, float32, per channel."""
-
-    head: str
-    scale: np.ndarray
-    bias: np.ndarray
 
 
 @dataclass
@@ -189,7 +181,9 @@ def _weights(qonnx: ModelWrapper, tensor: str) -> tuple[np.ndarray, BaseDataType
 def _host_affine(qonnx: ModelWrapper, head: str, chain: list[NodeProto]) -> HostAffine:
     if [node.op_type for node in chain] != ["Mul", "Add"]:
         operators = ", ".join(node.op_type for node in chain) or "nothing"
-        raise UserError(f"head {head!r}: expected a scale (Mul) and a bias (Add) behind its convolution, found {operators}")
+        raise UserError(
+            f"head {head!r}: expected a scale (Mul) and a bias (Add) behind its convolution, found {operators}"
+        )
     scale, bias = (
         next(v for v in (qonnx.get_initializer(i) for i in node.input) if v is not None).reshape(-1) for node in chain
     )

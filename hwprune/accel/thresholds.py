@@ -93,7 +93,9 @@ def _step(model: ModelWrapper, node: NodeProto) -> Function:
         case "Mul":
             factor = _per_channel(model, node)
             if np.any(factor < 0):
-                raise UserError(f"node {node.name!r}: a negative scale makes the activation fall; negate the weights instead")
+                raise UserError(
+                    f"node {node.name!r}: a negative scale makes the activation fall; negate the weights instead"
+                )
             return lambda x: x * factor
         case "Add":
             addend = _per_channel(model, node)
@@ -106,7 +108,9 @@ def _step(model: ModelWrapper, node: NodeProto) -> Function:
         case "Quant":
             return _rounding(model, node)
         case other:
-            raise UserError(f"node {node.name!r}: {other} between a convolution and its quantiser cannot become thresholds")
+            raise UserError(
+                f"node {node.name!r}: {other} between a convolution and its quantiser cannot become thresholds"
+            )
 
 
 def _rounding(model: ModelWrapper, node: NodeProto) -> Function:

@@ -19,6 +19,11 @@ class Precision(BaseModel):
         "same", description="activation of the quantised network; `same` keeps the float network's"
     )
 
+    @classmethod
+    def of(cls, settings: "Precision") -> "Precision":
+        """The bit widths among the settings of a stage, which hold more than those."""
+        return cls(**{name: getattr(settings, name) for name in cls.model_fields})
+
     def of_weights(self, architecture: Architecture, name: str) -> int:
         """Bits of the weights of convolution ``name``: `edge_bits` where it reads pixels or is a head."""
         layer = architecture[name]
@@ -43,7 +48,9 @@ class Precision(BaseModel):
                 raise UserError(f"head {layer.name!r} of {architecture.name!r} must be linear, not {layer.activation}")
         for head in architecture.heads:
             if architecture[head].op != "conv" or architecture.consumers(head):
-                raise UserError(f"head {head!r} of {architecture.name!r} must be a convolution that no other layer reads")
+                raise UserError(
+                    f"head {head!r} of {architecture.name!r} must be a convolution that no other layer reads"
+                )
         if self.activation == "same":
             return architecture
         layers = [

@@ -36,7 +36,9 @@ def run(context: StageContext) -> Outcome:
     nodes: dict[str, int] = {}
     for node in graph.graph.node:
         nodes[node.op_type] = nodes.get(node.op_type, 0) + 1
-    return Outcome((context.folder / GRAPH,), {"nodes": nodes, "images_compared": images, "layers_compared": len(expected)})
+    return Outcome(
+        (context.folder / GRAPH,), {"nodes": nodes, "images_compared": images, "layers_compared": len(expected)}
+    )
 
 
 STAGE = Stage(

@@ -11,13 +11,14 @@ def run(context: StageContext) -> Outcome:
     from hwprune.quant.calibrate import calibrate
     from hwprune.quant.integer import freeze, integer_predictor
     from hwprune.quant.network import QuantNetwork
+    from hwprune.quant.precision import Precision
     from hwprune.quant.store import save_integer
     from hwprune.train.loop import fit
 
     float_network, head = common.load_checkpoint(context.inputs["finetune"])
     splits, train_set = common.open_data(context)
     settings = context.recipe.quantize
-    network = QuantNetwork(float_network.architecture, settings.precision()).start_from(float_network)
+    network = QuantNetwork(float_network.architecture, Precision.of(settings)).start_from(float_network)
     calibrate(network, splits.train)
     trained = fit(
         network, train_set, splits.val, head, settings, context.folder, seed=context.recipe.seed, name="quantize"

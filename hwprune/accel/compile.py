@@ -1,0 +1,161 @@
+"""QONNX -> one stitched RTL design, with FINN's operators and generators and no vendor tool."""
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
+
+from hwprune.accel import operators
+from hwprune.accel.accelerator import GRAPH, Accelerator
+from hwprune.accel.finn_env import BUILD_FOLDER, prepare_finn
+from hwprune.accel.folding import Budget, fold_to_budget, fold_to_cycles, node_cycles, node_resources, resources
+from hwprune.accel.lower import lower
+from hwprune.accel.names import carried, transform_named
+from hwprune.accel.stitch import stitch
+from hwprune.errors import UserError
+from hwprune.files import atomic_write
+
+FIFO_DEPTH = 256
+"""Beats. Generous, so that bursts do not slow the chain down; sized properly by simulation later."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a design is made for: a speed, or a budget that the fastest design keeps to."""
+
+    part: str
+    clock_mhz: float
+    target_fps: float | None = None
+    budget: Budget = Budget()
+    fifo_depth: int = FIFO_DEPTH
+
+    @property
+    def target_cycles(self) -> int | None:
+        """Cycles a frame at ``target_fps``."""
+        return None if self.target_fps is None else int(self.clock_mhz * 1e6 / self.target_fps)
+
+
+def compile_accelerator(
+    qonnx: ModelWrapper, folder: Path, goal: Goal, progress: Callable[[str], None] = lambda step: None
+) -> Accelerator:
+    """Compile an integer QONNX graph into RTL in ``folder``.
+
+    Parameters
+    ----------
+    qonnx
+        What `hwprune.quant.export.export_qonnx` makes.
+    folder
+        Where FINN writes; what an earlier compilation left there is removed.
+    goal
+        Part, clock, and a speed or a budget.
+    progress
+        Called with the name of each step as it begins.
+
+    Raises
+    ------
+    UserError
+        If an operator has no hardware, or the goal cannot be met.
+    """
+    shutil.rmtree(folder / BUILD_FOLDER, ignore_errors=True)
+    prepare_finn(folder)
+    from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
+    from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
+    from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
+
+    _quieten()
+    operators.register()
+    progress("lower to hardware operators")
+    model, affine = lower(qonnx)
+    model = transform_named(model, SpecializeLayers(goal.part))
+    _require_rtl(model)
+    progress("fold")
+    if goal.target_cycles is None:
+        fold_to_budget(model, goal.budget, goal.part)
+    else:
+        fold_to_cycles(model, goal.target_cycles)
+    rows = [_row(node, goal.part) for node in model.graph.node]
+    progress("insert width converters and FIFOs")
+    _set_fifo_depths(model, goal.fifo_depth)
+    for transformation in (InsertDWC(), InsertFIFO(), SpecializeLayers(goal.part)):
+        model = transform_named(model, transformation)
+    origin = _origins(model)
+    with atomic_write(folder / GRAPH) as temporary:
+        model.save(str(temporary))
+    progress("generate RTL")
+    _generate(model, folder, goal)
+    progress("stitch")
+    design = stitch(model, folder)
+    accelerator = Accelerator(design, affine, origin, rows, resources(model, goal.part))
+    accelerator.save(folder)
+    return accelerator
+
+
+def _generate(model: ModelWrapper, folder: Path, goal: Goal) -> None:
+    """FINN's PrepareIP, with folders named after the nodes."""
+    for node in model.graph.node:
+        operator = getCustomOp(node)
+        target = folder / BUILD_FOLDER / node.name
+        target.mkdir(parents=True)
+        operator.set_nodeattr("code_gen_dir_ipgen", str(target))
+        operator.code_generation_ipgen(model, goal.part, 1e3 / goal.clock_mhz)
+
+
+def _require_rtl(model: ModelWrapper) -> None:
+    for node in model.graph.node:
+        if not node.op_type.endswith("_rtl"):
+            raise UserError(
+                f"operator {node.name!r} ({node.op_type}) has no RTL for this part and these bits; use 2 to 8 bits for "
+                "weights and activations"
+            )
+
+
+def _set_fifo_depths(model: ModelWrapper, depth: int) -> None:
+    """One FIFO a stream, at its reader; a concatenation's branches hold a whole frame each.
+
+    A join waits for its slowest branch while the fork before it feeds all of them: with a frame's room on every branch no
+    operator upstream ever waits for the join, so no cycle of waiting can form.
+    """
+    for node in model.graph.node:
+        operator = getCustomOp(node)
+        streams = [i for i, name in enumerate(node.input) if model.get_initializer(name) is None]
+        depths = [depth] * len(streams)
+        if node.op_type == "StreamingConcat_rtl":
+            depths = [max(depth, _beats(operator, i)) for i in streams]
+        operator.set_nodeattr("inFIFODepths", depths)
+        operator.set_nodeattr("outFIFODepths", [2] * len(node.output))
+
+
+def _beats(operator, index: int) -> int:
+    beats = 1
+    for extent in operator.get_folded_input_shape(index)[:-1]:
+        beats *= int(extent)
+    return beats
+
+
+def _origins(model: ModelWrapper) -> dict[str, str]:
+    tensors = [value.name for value in model.graph.input] + [name for node in model.graph.node for name in node.output]
+    return {tensor: carried(model, tensor) for tensor in tensors}
+
+
+def _row(node, part: str) -> dict:
+    operator = getCustomOp(node)
+    known = operator.get_nodeattr_types()
+    folds = {key.lower(): int(operator.get_nodeattr(key)) if key in known else None for key in ("PE", "SIMD")}
+    return {
+        "name": node.name,
+        "op": node.op_type.removesuffix("_rtl"),
+        "cycles": node_cycles(node),
+        **folds,
+        **node_resources(node, part),
+    }
+
+
+def _quieten() -> None:
+    """FINN logs each of its inner decisions as a warning; what concerns a user of hwprune is raised here."""
+    from finn.util.logging import log
+
+    log.setLevel(logging.ERROR)

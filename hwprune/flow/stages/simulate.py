@@ -1,0 +1,84 @@
+"""simulate: proves in Verilator that the RTL computes what the network computes, and measures it."""
+
+from typing import TYPE_CHECKING
+
+from hwprune.errors import UserError
+from hwprune.flow.stage import Outcome, Stage, StageContext
+
+if TYPE_CHECKING:
+    from hwprune.sim.equivalence import Equivalence
+
+
+def run(context: StageContext) -> Outcome:
+    """Build the simulator, compare every stream, and run the validation set through the RTL."""
+    import numpy as np
+    from rich.console import Console
+
+    from hwprune.accel.accelerator import Accelerator
+    from hwprune.data.dataset import open_dataset
+    from hwprune.detect.evaluate import evaluate
+    from hwprune.detect.head import HeadSpec
+    from hwprune.files import write_json
+    from hwprune.flow.detections import save_detections
+    from hwprune.quant.store import load_integer
+    from hwprune.sim.accelerator import build_simulator, rtl_predictor
+    from hwprune.sim.equivalence import check_equivalence
+
+    settings = context.recipe.simulate
+    network, head_json = load_integer(context.inputs["quantize"])
+    head = HeadSpec.model_validate(head_json)
+    accelerator = Accelerator.load(context.inputs["compile"])
+    val = open_dataset(context.recipe.data).val
+    simulator = build_simulator(accelerator.design, context.folder / "verilator")
+    frames = min(settings.frames, len(val))
+    equivalence = check_equivalence(
+        simulator,
+        accelerator.design,
+        accelerator.origin,
+        network,
+        np.stack([val[i][0].numpy() for i in range(frames)]),
+        stall_percent=settings.stall_percent,
+        seeds=settings.seeds,
+    )
+    write_json(context.folder / "equivalence.json", equivalence.as_json())
+    Console(stderr=True).print(_table(equivalence))
+    if equivalence.mismatches:
+        raise UserError(
+            f"{equivalence.mismatches} of {equivalence.beats} beats differ between the network and the RTL; the first, in "
+            f"the order of the data flow: {equivalence.differences[0]}. All of them: {context.folder / 'equivalence.json'}"
+        )
+    results = {
+        "equivalence": equivalence.as_json(),
+        "cycles_per_frame": equivalence.cycles_per_frame,
+        "latency_cycles": equivalence.latency_cycles,
+    }
+    predict = rtl_predictor(simulator, accelerator)
+    drawn = save_detections(context.folder, "accelerator", predict, val, head)
+    if settings.whole_validation:
+        results |= {"map50": evaluate(predict, val, head)["map50"], "images": len(val)}
+    return Outcome((context.folder / "equivalence.json", *drawn), results)
+
+
+def _table(equivalence: "Equivalence"):
+    """One line an operator, all runs together."""
+    from rich.table import Table
+
+    table = Table("operator", "streams", "beats", "mismatches", title="network and rtl, stream by stream")
+    for operator in dict.fromkeys(row.operator for row in equivalence.rows):
+        rows = [row for row in equivalence.rows if row.operator == operator]
+        streams = len({row.stream for row in rows})
+        beats, wrong = sum(row.beats for row in rows), sum(row.mismatches for row in rows)
+        table.add_row(operator, str(streams), str(beats), str(wrong), style="red" if wrong else "")
+    table.add_section()
+    table.add_row("all", str(equivalence.streams), str(equivalence.beats), str(equivalence.mismatches), style="bold")
+    return table
+
+
+STAGE = Stage(
+    name="simulate",
+    about="proves in Verilator that the RTL computes what the network computes",
+    makes="equivalence.json, detections.json",
+    reads=("quantize", "compile"),
+    sections=("data", "simulate"),
+    run=run,
+)

@@ -1,0 +1,247 @@
+"""Levels `network` and `rtl` side by side: every beat of every stream, with and without stalls."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from hwprune.accel.design import Design, Stream
+from hwprune.errors import UserError
+from hwprune.quant.integer import IntegerNetwork
+from hwprune.sim.golden import golden_streams
+from hwprune.sim.simulator import SimResult, Simulator, Trace
+from hwprune.sim.streams import pack, unpack
+
+LEVELS = ("network", "rtl")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One stream in one run."""
+
+    operator: str
+    stream: str
+    frames: int
+    beats: int
+    mismatches: int
+    stalls: int
+    """Percent of cycles in which the ports stall."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first beat of a stream that is not what the network says; ``found`` is None where the beat never came."""
+
+    operator: str
+    stream: str
+    frame: int
+    beat: int
+    cycle: int | None
+    expected: tuple[int, ...] | None
+    found: tuple[int, ...] | None
+    stalls: int
+
+    def __str__(self) -> str:
+        when = "it never came" if self.cycle is None else f"cycle {self.cycle}"
+        return (
+            f"operator {self.operator!r}, stream {self.stream!r}, frame {self.frame}, beat {self.beat} ({when}): "
+            f"network {_shown(self.expected)}, rtl {_shown(self.found)} (stalls: {self.stalls} %)"
+        )
+
+
+@dataclass
+class Equivalence:
+    """What the check found; the first difference in the order of the data flow tells where the fault lies."""
+
+    rows: list[Row] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    cycles_per_frame: int | None = None
+    latency_cycles: int | None = None
+
+    @property
+    def streams(self) -> int:
+        """Streams compared."""
+        return len({row.stream for row in self.rows})
+
+    @property
+    def beats(self) -> int:
+        """Beats compared, over all runs."""
+        return sum(row.beats for row in self.rows)
+
+    @property
+    def mismatches(self) -> int:
+        """Beats that differ, over all runs."""
+        return sum(row.mismatches for row in self.rows)
+
+    def as_json(self) -> dict:
+        """For ``stage.json`` and the report."""
+        return {
+            "levels": list(LEVELS),
+            "streams": self.streams,
+            "beats": self.beats,
+            "mismatches": self.mismatches,
+            "rows": [asdict(row) for row in self.rows],
+            "differences": [str(difference) for difference in self.differences],
+        }
+
+
+def check_equivalence(
+    simulator: Simulator,
+    design: Design,
+    origin: Mapping[str, str],
+    network: IntegerNetwork,
+    images: np.ndarray,
+    *,
+    stall_percent: int,
+    seeds: Sequence[int],
+) -> Equivalence:
+    """Run the frames once at full speed and once for each seed with stalls at all ports, and compare every stream.
+
+    Parameters
+    ----------
+    simulator, design
+        The built accelerator and its streams.
+    origin
+        For every stream's tensor the layer's tensor that it carries.
+    network
+        Integer form, the reference.
+    images
+        uint8, (frames, C, H, W).
+    stall_percent
+        Chance of a stall in each cycle at each port; 0 leaves the stalled runs out.
+    seeds
+        One stalled run for each.
+
+    Raises
+    ------
+    Deadlock
+        If the accelerator stops; the full FIFOs are named.
+    """
+    frames = [golden_streams(network, image, set(origin.values())) for image in images]
+    expected = {tensor: np.concatenate([frame[tensor] for frame in frames]) for tensor in frames[0]}
+    result = Equivalence()
+    for stalls, seed in [(0, 0), *((stall_percent, seed) for seed in seeds if stall_percent)]:
+        run = run_frames(
+            simulator, design, images, stall_percent=stalls, seed=seed, record=[stream.name for stream in design.inner]
+        )
+        traces = {**run.streams, **run.outputs}
+        for stream in (*design.inner, *design.outputs):
+            row, difference = _compare(
+                stream, traces[stream.name], expected[origin[stream.tensor]], len(images), stalls
+            )
+            result.rows.append(row)
+            if difference is not None:
+                result.differences.append(difference)
+        if stalls == 0:
+            result.latency_cycles, result.cycles_per_frame = _timing(run, design, len(images))
+    return result
+
+
+def run_frames(
+    simulator: Simulator,
+    design: Design,
+    images: np.ndarray,
+    *,
+    stall_percent: int = 0,
+    seed: int = 0,
+    record: Sequence[str] = (),
+) -> SimResult:
+    """Feed images, uint8 (frames, C, H, W), and take all heads' beats.
+
+    Raises
+    ------
+    Deadlock
+        If the accelerator stops before the last beat.
+    """
+    (source,) = design.inputs
+    pixels = images.transpose(0, 2, 3, 1)
+    run = simulator.run(
+        {source.name: pack(pixels, source.datatype, source.folded_shape)},
+        {sink.name: sink.beats * len(images) for sink in design.outputs},
+        stall_percent=stall_percent,
+        seed=seed,
+        record=record,
+        # The longest silence of a sound design is a frame of its slowest operator.
+        idle_limit=IDLE_LIMIT,
+    )
+    if not run.finished:
+        raise Deadlock(_hang(run, design, len(images)))
+    return run
+
+
+IDLE_LIMIT = 200_000
+"""Cycles without any handshake after which a run counts as stuck."""
+
+
+class Deadlock(UserError):
+    """The accelerator stopped in mid-frame."""
+
+
+def head_sums(design: Design, run: SimResult, frames: int) -> list[np.ndarray]:
+    """Each head's integers, int64 (frames, channels, rows, columns), from its output port's beats."""
+    sums = []
+    for sink in design.outputs:
+        values = unpack(run.outputs[sink.name].beats, sink.datatype, sink.folded_shape)
+        _, rows, columns, channels = sink.normal_shape
+        sums.append(values.reshape(frames, rows, columns, channels).transpose(0, 3, 1, 2))
+    return sums
+
+
+def _compare(
+    stream: Stream, trace: Trace, expected: np.ndarray, frames: int, stalls: int
+) -> tuple[Row, Difference | None]:
+    per_beat = stream.folded_shape[-1]
+    wanted = expected.reshape(-1, per_beat)
+    found = unpack(trace.beats, stream.datatype, (per_beat,))
+    if stream.role == "inner":
+        # Operators already send the upper padding of a frame that never comes.
+        found = found[: len(wanted)]
+    shared = min(len(wanted), len(found))
+    wrong = np.flatnonzero((wanted[:shared] != found[:shared]).any(1))
+    missing, surplus = len(wanted) - shared, len(found) - shared
+    row = Row(stream.producer or "input", stream.name, frames, len(wanted), len(wrong) + missing + surplus, stalls)
+    if not row.mismatches:
+        return row, None
+    beat = int(wrong[0]) if len(wrong) else shared
+    return row, Difference(
+        operator=row.operator,
+        stream=stream.name,
+        frame=beat // stream.beats,
+        beat=beat % stream.beats,
+        cycle=int(trace.cycles[beat]) if beat < len(found) else None,
+        expected=tuple(map(int, wanted[beat])) if beat < len(wanted) else None,
+        found=tuple(map(int, found[beat])) if beat < len(found) else None,
+        stalls=stalls,
+    )
+
+
+def _timing(run: SimResult, design: Design, frames: int) -> tuple[int, int]:
+    """Latency of the first frame, and the interval between frames in steady state, in cycles."""
+    ends = np.array(
+        [[run.outputs[s.name].cycles[(f + 1) * s.beats - 1] for f in range(frames)] for s in design.outputs]
+    )
+    done = ends.max(0)
+    latency = int(done[0] - run.first_input)
+    interval = latency if frames == 1 else round(float(done[-1] - done[0]) / (frames - 1))
+    return latency, interval
+
+
+def _hang(run: SimResult, design: Design, frames: int) -> str:
+    full = [fifo for fifo in design.fifos if run.monitors[fifo.count] >= fifo.depth]
+    waiting = [f"{s.name} got {run.states[s.name].beats} of {s.beats * frames} beats" for s in design.outputs]
+    names = ", ".join(f"{fifo.name} (depth {fifo.depth})" for fifo in full) or "none"
+    return (
+        f"the accelerator is stuck after {run.cycles} cycles: {'; '.join(waiting)}. Full FIFOs: {names}. A fork waits for "
+        "room while the join behind it waits for data: give the full FIFOs more depth (compile.fifo_depth)"
+    )
+
+
+def _shown(values: Iterable[int] | None) -> str:
+    if values is None:
+        return "nothing"
+    values = list(values)
+    return (
+        str(values[0])
+        if len(values) == 1
+        else f"[{', '.join(map(str, values[:8]))}{', ...' if len(values) > 8 else ''}]"
+    )
