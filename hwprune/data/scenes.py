@@ -19,9 +19,9 @@ CLASSES = tuple("0123456789")
 TRAIN_DIGITS = 1437
 """Source digits 0 to 1436 are for training, the rest (other writers, since the file goes by writer) for validation."""
 MOST_DIGITS = 5
-SMALLEST, LARGEST = 16, 40
+SMALLEST, LARGEST = 18, 42
 """Height of a digit in pixels before it is turned, in images whose shorter side is 64 to 128; else in proportion."""
-CONTRAST = (56, 120)
+CONTRAST = (75, 125)
 """Least and greatest difference in luminance of a digit to what lies under it, in grey levels; under 127, so that one
 side always has room for it."""
 
@@ -121,7 +121,7 @@ def digit_ink(image: np.ndarray, height: float, rng: np.random.Generator) -> np.
 
     Every side of the result touches ink: its shape is the size of the tight box.
     """
-    angle, slant, stretch = np.deg2rad(rng.uniform(-12, 12)), rng.uniform(-0.15, 0.15), rng.uniform(0.85, 1.2)
+    angle, slant, stretch = np.deg2rad(rng.uniform(-8, 8)), rng.uniform(-0.1, 0.1), rng.uniform(0.9, 1.15)
     rows = np.flatnonzero(image.max(1) > 0.4)
     zoom = height / (rows[-1] - rows[0] + 1)
     side = int(np.ceil(12 * zoom * max(1.0, stretch)))
@@ -187,7 +187,7 @@ def _background(rng: np.random.Generator, height: int, width: int) -> np.ndarray
         wave = np.sin(2 * np.pi * (np.cos(angle) * x + np.sin(angle) * y) / period + rng.uniform(0, 2 * np.pi))
         if rng.random() < 0.5:
             wave = np.sign(wave)
-        canvas += wave[..., None] * rng.uniform(-28, 28, 3).astype(np.float32)
+        canvas += wave[..., None] * rng.uniform(-22, 22, 3).astype(np.float32)
     picture = Image.fromarray(np.clip(canvas, 0, 255).astype(np.uint8))
     _clutter(rng, picture)
     return np.asarray(picture).astype(np.float32)
@@ -197,7 +197,7 @@ def _clutter(rng: np.random.Generator, picture: Image.Image) -> None:
     """Shapes as strong as a digit that are none: long lines, filled polygons, discs, crosses and rows of dots."""
     draw = ImageDraw.Draw(picture)
     width, height = picture.size
-    for _ in range(rng.integers(2, 9)):
+    for _ in range(rng.integers(1, 6)):
         colour = tuple(int(c) for c in rng.integers(0, 256, 3))
         x, y, r = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(3, 0.18 * min(width, height))
         match rng.integers(5):

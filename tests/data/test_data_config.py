@@ -13,6 +13,7 @@ def test_defaults():
     digits = ADAPTER.validate_python({"source": "digits"})
     assert isinstance(digits, DigitsData)
     assert (digits.train, digits.val, digits.image_size) == (1500, 200, (96, 96))
+    assert (digits.augment.jitter, digits.augment.flip) == (0, False)
     assert ADAPTER.validate_python({"source": "voc", "path": "x"}).difficult is False
 
 

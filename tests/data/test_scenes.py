@@ -102,7 +102,7 @@ def test_digits_hardly_overlap_and_are_large_enough():
         low, high = torch.maximum(boxes[:, None, :2], boxes[:, :2]), torch.minimum(boxes[:, None, 2:], boxes[:, 2:])
         share = (high - low).clamp(min=0).prod(2) / torch.minimum(area[:, None], area)
         assert (share - torch.eye(len(boxes))).max() <= 0.05
-        assert (boxes[:, 3] - boxes[:, 1]).min() >= 14
+        assert (boxes[:, 3] - boxes[:, 1]).min() >= 15
 
 
 def test_labels_name_what_the_boxes_hold():
