@@ -30,7 +30,7 @@ module stream_concat #(
         $error("stream_concat: INPUTS=%0d has to be at least 2, SIMD=%0d at least 1", INPUTS, SIMD);
     end
 
-    localparam int unsigned TURN_BITS = $clog2(INPUTS);
+    localparam int unsigned TURN_BITS = INPUTS > 1 ? $clog2(INPUTS) : 1;
     localparam int unsigned BEAT_BITS = most_folds() > 1 ? $clog2(most_folds()) : 1;
 
     logic [INPUTS-1:0][SIMD*OUT_BITS-1:0] widened;

@@ -37,7 +37,7 @@ module upsample_nearest #(
 
     localparam int unsigned ADDR_BITS  = $clog2(DEPTH);
     localparam int unsigned LEVEL_BITS = $clog2(DEPTH + 1);
-    localparam int unsigned COPY_BITS  = $clog2(FACTOR);
+    localparam int unsigned COPY_BITS  = FACTOR > 1 ? $clog2(FACTOR) : 1;
     localparam int unsigned FOLD_BITS  = FOLDS > 1 ? $clog2(FOLDS) : 1;
     localparam int unsigned COL_BITS   = WIDTH > 1 ? $clog2(WIDTH) : 1;
 

@@ -82,10 +82,10 @@ class InferMaxPool2d(Transformation):
             pool = maxpool2d_node(node, tuple(shape[i] for i in _TO_NHWC) if first else tuple(shape), datatype)
             if pool is None:
                 continue
-            model.graph.node.remove(node)
-            model.graph.node.append(pool)
             if first:
                 _transpose_around(model, pool, datatype)
+            model.graph.node.remove(node)
+            model.graph.node.append(pool)
             model.set_tensor_datatype(node.output[0], datatype)
             changed = True
         return (model.transform(SortGraph()) if changed else model), False

@@ -1,0 +1,65 @@
+"""The SystemVerilog itself: found, clean under lint, and checking its parameters."""
+
+import re
+
+import pytest
+
+from hwprune.accel import sources
+from hwprune.accel.sources import rtl_dir
+from hwprune.errors import UserError
+from tests.accel.operators.bench import verilator
+
+REFUSED = [
+    ("maxpool2d", {"PE": 2, "CHANNELS": 3}, "PE=2 does not divide CHANNELS=3"),
+    ("maxpool2d", {"STRIDE": 3}, "STRIDE=3 is neither 1 nor 2"),
+    ("maxpool2d", {"HEIGHT": 1}, "gives no output"),
+    ("upsample_nearest", {"FACTOR": 1}, "FACTOR=1 is below 2"),
+    ("upsample_nearest", {"SIMD": 2, "CHANNELS": 5}, "SIMD=2 does not divide CHANNELS=5"),
+    ("stream_concat", {"INPUTS": 1}, "INPUTS=1 has to be at least 2"),
+    ("stream_concat", {"IN_BITS": "64'h0000000800000009"}, "input 0 has IN_BITS=9"),
+    ("stream_duplicate", {"OUTPUTS": 1}, "OUTPUTS=1 has to be at least 2"),
+    ("skid_buffer", {"WIDTH": 0}, "WIDTH=0 is below 1"),
+]
+
+
+def test_every_wrapped_case_is_clean_under_lint(bench):
+    """All shapes, widths and signs at once; the wrappers share one file here, so file names cannot match modules."""
+    done = verilator(
+        *("--lint-only", "-Wall", "-Wno-DECLFILENAME", "--top-module", "bench"),
+        *(str(path) for path in sorted(rtl_dir().glob("*.sv"))),
+        str(bench.folder / "bench.v"),
+        cwd=bench.folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "%Warning" not in done.stderr
+
+
+@pytest.mark.parametrize("path", sorted(rtl_dir().glob("*.sv")), ids=lambda path: path.stem)
+def test_each_file_is_clean_under_lint(path):
+    done = verilator("--lint-only", "-Wall", "-y", str(path.parent), str(path), cwd=path.parent)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("module", "parameters", "message"), REFUSED)
+def test_impossible_parameters_are_refused_at_elaboration(module, parameters, message):
+    folder = rtl_dir()
+    settings = [f"-G{name}={value}" for name, value in parameters.items()]
+    done = verilator("--lint-only", "-y", str(folder), *settings, str(folder / f"{module}.sv"), cwd=folder)
+    assert done.returncode != 0
+    assert message in done.stderr
+
+
+def test_no_initial_blocks():
+    """Reset makes the state; nothing rests on power-up values, which other parts than FPGAs lack."""
+    for path in rtl_dir().glob("*.sv"):
+        assert not re.search(r"\binitial\b", path.read_text()), path
+
+
+def test_missing_sources_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "_PACKAGE", tmp_path / "hwprune")
+    with pytest.raises(UserError, match=re.escape(str(tmp_path / "hls" / "rtl"))):
+        rtl_dir()
+    installed = tmp_path / "hwprune" / "rtl"
+    installed.mkdir(parents=True)
+    (installed / "skid_buffer.sv").write_text("")
+    assert rtl_dir() == installed

