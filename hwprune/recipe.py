@@ -77,7 +77,7 @@ class CompileSettings(_Section):
     max_dsps: PositiveInt | None = None
     """Budget of DSP slices, in place of `target_fps`."""
     fifo_depth: Annotated[int, Field(ge=2, le=1 << 16)] | None = None
-    """Depth of every FIFO in beats; measured in simulation where it is not given."""
+    """Depth of every FIFO in beats; where it is not given, FIFOs are generous and no deadlock can form."""
 
     @model_validator(mode="before")
     @classmethod
@@ -101,8 +101,9 @@ class SimulateSettings(_Section):
     """Share of cycles in which a stalled run holds a stream back, in percent; 0 runs without stalls only."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (1, 2)
     """One stalled run for each."""
-    whole_validation: bool = True
-    """Whether the accelerator's mean average precision is measured, on the whole validation set."""
+    validation_images: Annotated[int, Field(ge=0)] | None = None
+    """The accelerator's mean average precision is measured on that many validation images, the first ones; on all of them
+    where it is not given, and not at all with 0. A frame of a large network takes many seconds to simulate."""
 
 
 class ReportSettings(_Section):

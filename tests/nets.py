@@ -83,7 +83,7 @@ def _fits(table: Architecture, height: int, width: int) -> bool:
     return True
 
 
-def integer_network(table: Architecture, size: tuple[int, int], seed: int, precision: Precision = Precision()):
+def integer_network(table: Architecture, size: tuple[int, int], seed: int, precision: Precision | None = None):
     """An integer network with random, not degenerate, weights and statistics; all seeds give different ones."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -92,7 +92,7 @@ def integer_network(table: Architecture, size: tuple[int, int], seed: int, preci
             if isinstance(module, torch.nn.BatchNorm2d):
                 torch.nn.init.uniform_(module.weight, -1.0, 1.5)
                 torch.nn.init.uniform_(module.bias, -0.5, 0.5)
-        quantized = QuantNetwork(table, precision).start_from(network)
+        quantized = QuantNetwork(table, precision or Precision()).start_from(network)
         quantized.train()
         with torch.no_grad():
             for _ in range(3):

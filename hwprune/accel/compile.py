@@ -31,7 +31,8 @@ class Goal:
     clock_mhz: float
     target_fps: float | None = None
     budget: Budget = Budget()
-    fifo_depth: int = FIFO_DEPTH
+    fifo_depth: int | None = None
+    """Beats, of every FIFO; None for depths that are generous and free of deadlock."""
 
     @property
     def target_cycles(self) -> int | None:
@@ -80,7 +81,8 @@ def compile_accelerator(
     rows = [_row(node, goal.part) for node in model.graph.node]
     progress("insert width converters and FIFOs")
     _set_fifo_depths(model, goal.fifo_depth)
-    for transformation in (InsertDWC(), InsertFIFO(), SpecializeLayers(goal.part)):
+    shallow = goal.fifo_depth == 2  # which FINN would leave out, as its operators hold that much
+    for transformation in (InsertDWC(), InsertFIFO(create_shallow_fifos=shallow), SpecializeLayers(goal.part)):
         model = transform_named(model, transformation)
     origin = _origins(model)
     with atomic_write(folder / GRAPH) as temporary:
@@ -113,8 +115,8 @@ def _require_rtl(model: ModelWrapper) -> None:
             )
 
 
-def _set_fifo_depths(model: ModelWrapper, depth: int) -> None:
-    """One FIFO a stream, at its reader; a concatenation's branches hold a whole frame each.
+def _set_fifo_depths(model: ModelWrapper, depth: int | None) -> None:
+    """One FIFO a stream, at its reader; unless a depth is given, a concatenation's branches hold a whole frame each.
 
     A join waits for its slowest branch while the fork before it feeds all of them: with a frame's room on every branch no
     operator upstream ever waits for the join, so no cycle of waiting can form.
@@ -122,9 +124,9 @@ def _set_fifo_depths(model: ModelWrapper, depth: int) -> None:
     for node in model.graph.node:
         operator = getCustomOp(node)
         streams = [i for i, name in enumerate(node.input) if model.get_initializer(name) is None]
-        depths = [depth] * len(streams)
-        if node.op_type == "StreamingConcat_rtl":
-            depths = [max(depth, _beats(operator, i)) for i in streams]
+        depths = [depth or FIFO_DEPTH] * len(streams)
+        if depth is None and node.op_type == "StreamingConcat_rtl":
+            depths = [max(FIFO_DEPTH, _beats(operator, i)) for i in streams]
         operator.set_nodeattr("inFIFODepths", depths)
         operator.set_nodeattr("outFIFODepths", [2] * len(node.output))
 

@@ -19,7 +19,7 @@ def transform_named(model: ModelWrapper, transformation: Transformation) -> Mode
             node.name = names[node.output[0]]
         else:
             suffix = "width" if node.op_type.startswith("StreamingDataWidthConverter") else "fifo"
-            node.name = f"{carried(model, node.input[0])}_{suffix}"
+            node.name = f"{node.input[0]}_{suffix}"
             model.rename_tensor(node.output[0], node.name)
     return model
 

@@ -9,7 +9,7 @@ def run(context: StageContext) -> Outcome:
     from qonnx.core.modelwrapper import ModelWrapper
     from rich.console import Console
 
-    from hwprune.accel.compile import FIFO_DEPTH, Goal, compile_accelerator
+    from hwprune.accel.compile import Goal, compile_accelerator
     from hwprune.accel.folding import Budget
 
     settings = context.recipe.compile
@@ -18,7 +18,7 @@ def run(context: StageContext) -> Outcome:
         clock_mhz=settings.clock_mhz,
         target_fps=settings.target_fps,
         budget=Budget(luts=settings.max_luts, dsps=settings.max_dsps),
-        fifo_depth=settings.fifo_depth or FIFO_DEPTH,
+        fifo_depth=settings.fifo_depth,
     )
     with Console(stderr=True).status("compile") as status:
         accelerator = compile_accelerator(

@@ -13,6 +13,7 @@ def run(context: StageContext) -> Outcome:
     """Build the simulator, compare every stream, and run the validation set through the RTL."""
     import numpy as np
     from rich.console import Console
+    from torch.utils.data import Subset
 
     from hwprune.accel.accelerator import Accelerator
     from hwprune.data.dataset import open_dataset
@@ -20,6 +21,7 @@ def run(context: StageContext) -> Outcome:
     from hwprune.detect.head import HeadSpec
     from hwprune.files import write_json
     from hwprune.flow.detections import save_detections
+    from hwprune.quant.integer import integer_predictor
     from hwprune.quant.store import load_integer
     from hwprune.sim.accelerator import build_simulator, rtl_predictor
     from hwprune.sim.equivalence import check_equivalence
@@ -54,8 +56,15 @@ def run(context: StageContext) -> Outcome:
     }
     predict = rtl_predictor(simulator, accelerator)
     drawn = save_detections(context.folder, "accelerator", predict, val, head)
-    if settings.whole_validation:
-        results |= {"map50": evaluate(predict, val, head)["map50"], "images": len(val)}
+    if settings.validation_images != 0:
+        images = Subset(val, range(min(settings.validation_images or len(val), len(val))))
+        found, wanted = (evaluate(p, images, head)["map50"] for p in (predict, integer_predictor(network)))
+        if found != wanted:
+            raise UserError(
+                f"the accelerator's mAP50 is {found}, the quantised network's {wanted} on the same {len(images)} images, "
+                "though their streams agree: this is a defect of hwprune, please report it with the recipe"
+            )
+        results |= {"map50": found, "images": len(images)}
     return Outcome((context.folder / "equivalence.json", *drawn), results)
 
 
