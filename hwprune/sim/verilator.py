@@ -142,7 +142,9 @@ def _hash_inputs(options: dict, sources: Sequence[Path], include_dirs: Sequence[
     total = hashlib.sha256(json.dumps([options, _tool_versions()], sort_keys=True).encode())
     included = [path for folder in include_dirs for path in sorted(folder.glob("*.*v*")) if path.is_file()]
     for path in (HARNESS, Path(binding.__file__), *sources, *included):
-        total.update(f"\0{path}\0".encode() + path.read_bytes())
+        # By name and content, not by place: a run folder that was moved needs no new simulator.
+        content = path.read_bytes()
+        total.update(f"{path.name} {len(content)}\n".encode() + content)
     return total.hexdigest()
 
 

@@ -209,14 +209,20 @@ def test_endless_output_ends_and_memory_files_are_found(tmp_path):
 
 
 def test_rebuilt_only_when_something_changed(tmp_path):
-    simulator = make(tmp_path, STUCK)
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    simulator = make(old, STUCK)
     made = simulator.executable.stat().st_mtime_ns
-    assert make(tmp_path, STUCK) == simulator
-    assert simulator.executable.stat().st_mtime_ns == made
-    changed = make(tmp_path, STUCK.replace("< 10", "< 7"))
+    assert make(old, STUCK) == simulator
+    old.rename(new)
+    moved = make(new, STUCK)
+    assert moved.executable.is_relative_to(new)
+    assert moved.executable.stat().st_mtime_ns == made
+    changed = make(new, STUCK.replace("< 10", "< 7"))
     result = changed.run({"in0_V": beats_of(8, 15, 0)}, {"out0_V": 15}, idle_limit=20)
     assert len(result.outputs["out0_V"].beats) == 7
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["simulator", "stuck.sv"]
+    assert sorted(path.name for path in new.iterdir()) == ["simulator", "stuck.sv"]
+    assert sorted(path.name for path in changed.executable.parent.iterdir()) == ["simulator", "simulator.json"]
 
 
 def test_what_a_killed_build_leaves_is_not_taken_for_a_simulator(tmp_path):
