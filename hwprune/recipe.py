@@ -102,8 +102,8 @@ class SimulateSettings(_Section):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (1, 2)
     """One stalled run for each."""
     validation_images: Annotated[int, Field(ge=0)] | None = None
-    """The accelerator's mean average precision is measured on that many validation images, the first ones; on all of them
-    where it is not given, and not at all with 0. A frame of a large network takes many seconds to simulate."""
+    """The accelerator's mean average precision is measured on that many validation images, the first ones; on all of
+    them where it is not given, and not at all with 0. A frame of a large network takes many seconds to simulate."""
 
 
 class ReportSettings(_Section):

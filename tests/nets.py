@@ -13,7 +13,8 @@ from hwprune.quant.precision import Precision
 
 @st.composite
 def architectures(draw) -> tuple[Architecture, tuple[int, int]]:
-    """A detector-like table (backbone, fork, upsampled branch, one or two heads) and an image size, not always square."""
+    """A detector-like table (backbone, fork, upsampled branch, one or two heads) and an image size, not always
+    square."""
     activation = draw(st.sampled_from(["leaky", "relu"]))
     widths = st.integers(1, 6)
     layers, source, scale = [], IMAGE, 1
@@ -22,9 +23,9 @@ def architectures(draw) -> tuple[Architecture, tuple[int, int]]:
         nonlocal source
         kernel = kernel or draw(st.sampled_from([1, 3]))
         name = f"conv{sum(layer.op == 'conv' for layer in layers) + 1}"
+        padding = draw(st.sampled_from([0, kernel // 2])) if stride == 1 and scale == 1 else kernel // 2
         layers.append(Conv(name=name, inputs=(source,), out_channels=draw(widths), kernel=kernel, stride=stride,
-                           padding=draw(st.sampled_from([0, kernel // 2])) if stride == 1 and scale == 1 else kernel // 2,
-                           activation=activation))  # fmt: skip
+                           padding=padding, activation=activation))  # fmt: skip
         source = name
 
     def pool(stride):

@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from qonnx.core.modelwrapper import ModelWrapper
@@ -30,7 +30,7 @@ class Goal:
     part: str
     clock_mhz: float
     target_fps: float | None = None
-    budget: Budget = Budget()
+    budget: Budget = field(default_factory=Budget)
     fifo_depth: int | None = None
     """Beats, of every FIFO; None for depths that are generous and free of deadlock."""
 
@@ -118,8 +118,8 @@ def _require_rtl(model: ModelWrapper) -> None:
 def _set_fifo_depths(model: ModelWrapper, depth: int | None) -> None:
     """One FIFO a stream, at its reader; unless a depth is given, a concatenation's branches hold a whole frame each.
 
-    A join waits for its slowest branch while the fork before it feeds all of them: with a frame's room on every branch no
-    operator upstream ever waits for the join, so no cycle of waiting can form.
+    A join waits for its slowest branch while the fork before it feeds all of them: with a frame's room on every branch
+    no operator upstream ever waits for the join, so no cycle of waiting can form.
     """
     for node in model.graph.node:
         operator = getCustomOp(node)

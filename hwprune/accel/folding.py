@@ -1,8 +1,8 @@
 """How parallel each operator works: the cheapest fold of each that meets a number of cycles a frame.
 
-In a streaming chain the slowest operator decides, so each operator is folded on its own: no faster than the target, at the
-least cost. Where FINN's SetFolding first widens SIMD and then PE, the matrix-vector unit takes here the pair with the fewest
-DSP slices, and among those the one whose input beats line up with the window's.
+In a streaming chain the slowest operator decides, so each operator is folded on its own: no faster than the target, at
+the least cost. Where FINN's SetFolding first widens SIMD and then PE, the matrix-vector unit takes here the pair with
+the fewest DSP slices, and among those the one whose input beats line up with the window's.
 """
 
 import math
@@ -65,7 +65,7 @@ def fold_to_budget(model: ModelWrapper, budget: Budget, part: str) -> int:
     if not budget.holds(smallest):
         raise UserError(
             f"compile: the smallest folding takes {smallest['lut']} LUTs and {smallest['dsp']} DSP slices by FINN's "
-            f"estimate, over the budget (max_luts: {budget.luts}, max_dsps: {budget.dsps}); prune more, or raise the budget"
+            f"estimate, over the budget (max_luts: {budget.luts}, max_dsps: {budget.dsps}); prune more, or raise it"
         )
     fast, best = 1, slow
     while fast < best:
@@ -137,8 +137,8 @@ def _fold(node: NodeProto, cycles: int) -> None:
         if operator.get_exp_cycles() <= cycles:
             return
     raise UserError(
-        f"compile: operator {node.name!r} takes {int(operator.get_exp_cycles())} cycles a frame even when fully unfolded, "
-        f"but the goal leaves {cycles}; lower target_fps or raise clock_mhz"
+        f"compile: operator {node.name!r} takes {int(operator.get_exp_cycles())} cycles a frame even when fully "
+        f"unfolded, but the goal leaves {cycles}; lower target_fps or raise clock_mhz"
     )
 
 

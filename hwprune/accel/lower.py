@@ -1,11 +1,11 @@
 """QONNX graph in integer form -> FINN hardware operators.
 
-The graph comes with all scales folded (`hwprune.quant.integer`), so nothing needs to be moved past forks, joins or resizes:
-each node is rewritten on its own, channels last, one function an operator. What FINN's streamlining and convert-to-hardware
-passes would search for by patterns is known here from the start; the nodes are the same.
+The graph comes with all scales folded (`hwprune.quant.integer`), so nothing needs to be moved past forks, joins or
+resizes: each node is rewritten on its own, channels last, one function an operator. What FINN's streamlining and
+convert-to-hardware passes would search for by patterns is known here from the start; the nodes are the same.
 
-Tensors keep the layers' names, with these suffixes: ``_pad`` (padded image), ``_window`` (sliding window), ``_acc`` (sums),
-``_copy<i>`` (branches of a fork). Nodes are called ``<layer>_<operator>``.
+Tensors keep the layers' names, with these suffixes: ``_pad`` (padded image), ``_window`` (sliding window), ``_acc``
+(sums), ``_copy<i>`` (branches of a fork). Nodes are called ``<layer>_<operator>``.
 """
 
 from dataclasses import dataclass, field
@@ -87,7 +87,8 @@ def lower(qonnx: ModelWrapper) -> tuple[ModelWrapper, list[HostAffine]]:
     Returns
     -------
     model
-        uint8 pixels (1, H, W, C) in, the heads' integer sums (1, h, w, c) out, one for each output of ``qonnx`` in its order.
+        uint8 pixels (1, H, W, C) in, the heads' integer sums (1, h, w, c) out, one for each output of ``qonnx`` in its
+        order.
     affine
         The float operators behind the heads, which stay on the host.
 
@@ -137,9 +138,9 @@ def _conv(low: _Lowering, node: NodeProto) -> None:
     out_h, out_w = ((d - k) // s + 1 for d, k, s in zip((h, w), kernel, stride, strict=True))
     if kernel != [1, 1] or stride != [1, 1]:
         window = low.tensor(f"{layer}_window", (n, out_h, out_w, kernel[0] * kernel[1] * c), values)
-        low.emit("ConvolutionInputGenerator", f"{layer}_window", [source], [window], ConvKernelDim=kernel, IFMChannels=c,
-                 IFMDim=[h, w], OFMDim=[out_h, out_w], SIMD=1, Stride=stride, Dilation=[1, 1], depthwise=0,
-                 inputDataType=values.name, outputDataType=values.name, is1D=int(h == 1 or w == 1))  # fmt: skip
+        low.emit("ConvolutionInputGenerator", f"{layer}_window", [source], [window], ConvKernelDim=kernel,
+                 IFMChannels=c, IFMDim=[h, w], OFMDim=[out_h, out_w], SIMD=1, Stride=stride, Dilation=[1, 1],
+                 depthwise=0, inputDataType=values.name, outputDataType=values.name, is1D=int(h == 1 or w == 1))  # fmt: skip
         source = window
 
     # The window comes row by row, pixel by pixel, channels last; so do the weights.
@@ -160,7 +161,8 @@ def _conv(low: _Lowering, node: NodeProto) -> None:
         return
     codes_type = getCustomOp(chain[-1]).get_integer_datatype(low.source)
     thresholds = activation_thresholds(function, outputs, codes_type, least, most)
-    low.emit("Thresholding", f"{layer}_thresholds", [sums, low.constant(f"{layer}_steps", thresholds, sum_dtype)], [layer],
+    steps = low.constant(f"{layer}_steps", thresholds, sum_dtype)
+    low.emit("Thresholding", f"{layer}_thresholds", [sums, steps], [layer],
              NumChannels=outputs, PE=1, numSteps=thresholds.shape[1], inputDataType=sum_dtype.name,
              weightDataType=sum_dtype.name, outputDataType=codes_type.name, numInputVectors=vectors,
              ActVal=int(codes_type.min()))  # fmt: skip
@@ -198,8 +200,9 @@ def _max_pool(low: _Lowering, node: NodeProto) -> None:
     same = strides == [1, 1] and pads == [0, 0, 1, 1]
     if kernel != [2, 2] or not (kept or same):
         raise UserError(
-            f"max-pool {node.output[0]!r}: window {kernel}, stride {strides}, padding (top, left, bottom, right) {pads}; "
-            "the hardware has 2x2 windows with stride 2 and no padding, or with stride 1 padded right and bottom"
+            f"max-pool {node.output[0]!r}: window {kernel}, stride {strides}, padding (top, left, bottom, right) "
+            f"{pads}; the hardware has 2x2 windows with stride 2 and no padding, or with stride 1 padded right and "
+            "bottom"
         )
     source = low.read(node.input[0])
     n, h, w, c = low.shapes[source]

@@ -8,7 +8,8 @@ PASSES_ON = ("StreamingDataWidthConverter", "StreamingFIFO")
 
 
 def transform_named(model: ModelWrapper, transformation: Transformation) -> ModelWrapper:
-    """Apply a transformation; nodes that FINN renames get their names back, and new ones a name that tells what they carry.
+    """Apply a transformation; nodes that FINN renames get their names back, and new ones a name that tells what they
+    carry.
 
     FINN gives the tensors it makes random names; the same network must give the same files.
     """

@@ -1,9 +1,9 @@
 """The activation of a layer as integer thresholds, found by searching the very function that the network evaluates.
 
-A layer's activation is a rising function of one integer, the convolution's sum: scale, shift, LeakyReLU or ReLU, round, clamp.
-The chip computes it as ``lowest + (number of thresholds that are <= sum)`` (FINN's Thresholding, QONNX's MultiThreshold). The
-search evaluates the same float32 operations as the network, so that ties and roundings fall the same way: no threshold is
-ever off by one, LeakyReLU included.
+A layer's activation is a rising function of one integer, the convolution's sum: scale, shift, LeakyReLU or ReLU, round,
+clamp. The chip computes it as ``lowest + (number of thresholds that are <= sum)`` (FINN's Thresholding, QONNX's
+MultiThreshold). The search evaluates the same float32 operations as the network, so that ties and roundings fall the
+same way: no threshold is ever off by one, LeakyReLU included.
 """
 
 from collections.abc import Callable
