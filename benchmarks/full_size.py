@@ -1,6 +1,7 @@
 """The true tiny-YOLOv3 topology at 416x416, pruned to about a million parameters: compiled for xc7z020 and simulated.
 
-Random weights: the hardware does not care. Every stream of one frame is compared between the integer network and the RTL.
+Random weights: the hardware does not care. Every stream of one frame is compared between the integer network and the
+RTL.
 """
 
 import argparse

@@ -140,7 +140,8 @@ def _conv(low: _Lowering, node: NodeProto) -> None:
         window = low.tensor(f"{layer}_window", (n, out_h, out_w, kernel[0] * kernel[1] * c), values)
         low.emit("ConvolutionInputGenerator", f"{layer}_window", [source], [window], ConvKernelDim=kernel,
                  IFMChannels=c, IFMDim=[h, w], OFMDim=[out_h, out_w], SIMD=1, Stride=stride, Dilation=[1, 1],
-                 depthwise=0, inputDataType=values.name, outputDataType=values.name, is1D=int(h == 1 or w == 1))  # fmt: skip
+                 depthwise=0, inputDataType=values.name, outputDataType=values.name,
+                 is1D=int(h == 1 or w == 1))  # fmt: skip
         source = window
 
     # The window comes row by row, pixel by pixel, channels last; so do the weights.

@@ -36,8 +36,8 @@ def accumulator(name: str) -> str:
 def export_qonnx(network: IntegerNetwork, image_size: tuple[int, int], path: Path) -> ModelWrapper:
     """Write the QONNX graph of ``network`` for one image.
 
-    The input ``image`` holds uint8 pixels; a layer's output tensor has the layer's name, the sums of a convolution are called
-    ``<layer>_acc``. A head's output is ``scale * accumulator + bias``.
+    The input ``image`` holds uint8 pixels; a layer's output tensor has the layer's name, the sums of a convolution are
+    called ``<layer>_acc``. A head's output is ``scale * accumulator + bias``.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """The integer form of a quantised network: what the chip computes, as a Brevitas model.
 
 Every scale of the trained network is folded into one affine map a layer, so that all tensors between layers hold small
-integers and every convolution sums integers exactly (float32 holds integers up to 2**24). The activation of a layer is then
-a function of one integer, ``clamp(round(act(scale * n + bias)))``, evaluated by the same three float32 operations here, in
-the QONNX graph and in the search for the chip's thresholds: so all of them agree to the last bit.
+integers and every convolution sums integers exactly (float32 holds integers up to 2**24). The activation of a layer is
+then a function of one integer, ``clamp(round(act(scale * n + bias)))``, evaluated by the same three float32 operations
+here, in the QONNX graph and in the search for the chip's thresholds: so all of them agree to the last bit.
 """
 
 from collections.abc import Callable
@@ -53,8 +53,8 @@ class IntegerConvBlock(nn.Module):
 
 
 class IntegerNetwork(Network):
-    """Integers from pixel to head: ``forward`` takes (N, C, H, W) pixel values 0..255 as float32 and returns the heads' raw
-    outputs, which are ``scale * accumulator + bias``.
+    """Integers from pixel to head: ``forward`` takes (N, C, H, W) pixel values 0..255 as float32 and returns the heads'
+    raw outputs, which are ``scale * accumulator + bias``.
 
     `forward_all` gives the integers of every inner layer. Evaluation only.
     """

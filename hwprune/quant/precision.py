@@ -41,8 +41,8 @@ class Precision(BaseModel):
         for layer in architecture.layers:
             if layer.op == "add":
                 raise UserError(
-                    f"layer {layer.name!r} of {architecture.name!r} is a residual join (add), which has no integer form "
-                    "yet: quantise a network without residual joins"
+                    f"layer {layer.name!r} of {architecture.name!r} is a residual join (add), which has no integer "
+                    "form yet: quantise a network without residual joins"
                 )
             if layer.op == "conv" and layer.name in architecture.heads and layer.activation != "linear":
                 raise UserError(f"head {layer.name!r} of {architecture.name!r} must be linear, not {layer.activation}")
@@ -65,8 +65,8 @@ class Precision(BaseModel):
 def shared_scales(architecture: Architecture) -> dict[str, str]:
     """For every convolution that is no head, the convolution whose activation quantiser it uses.
 
-    Tensors that meet in a concatenation must count in the same unit, so the convolutions behind them share one quantiser;
-    pooling and nearest upsampling pass integers through unchanged.
+    Tensors that meet in a concatenation must count in the same unit, so the convolutions behind them share one
+    quantiser; pooling and nearest upsampling pass integers through unchanged.
     """
     owner: dict[str, str] = {}
     behind: dict[str, list[str]] = {IMAGE: []}

@@ -14,7 +14,8 @@ from hwprune.sim.verilator import build
 
 
 def build_simulator(design: Design, folder: Path) -> Simulator:
-    """Compile the stitched design; every inner stream can be recorded, every FIFO's fill is read at the end of a run."""
+    """Compile the stitched design; every inner stream can be recorded, every FIFO's fill is read at the end of a
+    run."""
     return build(
         design.top,
         design.sources,

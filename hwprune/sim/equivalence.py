@@ -114,7 +114,7 @@ def check_equivalence(
 
     Raises
     ------
-    Deadlock
+    DeadlockError
         If the accelerator stops; the full FIFOs are named.
     """
     frames = [golden_streams(network, image, set(origin.values())) for image in images]
@@ -150,7 +150,7 @@ def run_frames(
 
     Raises
     ------
-    Deadlock
+    DeadlockError
         If the accelerator stops before the last beat.
     """
     (source,) = design.inputs
@@ -165,7 +165,7 @@ def run_frames(
         idle_limit=IDLE_LIMIT,
     )
     if not run.finished:
-        raise Deadlock(_hang(run, design, len(images)))
+        raise DeadlockError(_hang(run, design, len(images)))
     return run
 
 
@@ -173,7 +173,7 @@ IDLE_LIMIT = 200_000
 """Cycles without any handshake after which a run counts as stuck."""
 
 
-class Deadlock(UserError):
+class DeadlockError(UserError):
     """The accelerator stopped in mid-frame."""
 
 
@@ -231,8 +231,8 @@ def _hang(run: SimResult, design: Design, frames: int) -> str:
     waiting = [f"{s.name} got {run.states[s.name].beats} of {s.beats * frames} beats" for s in design.outputs]
     names = ", ".join(f"{fifo.name} (depth {fifo.depth})" for fifo in full) or "none"
     return (
-        f"the accelerator is stuck after {run.cycles} cycles: {'; '.join(waiting)}. Full FIFOs: {names}. A fork waits for "
-        "room while the join behind it waits for data: give the full FIFOs more depth (compile.fifo_depth)"
+        f"the accelerator is stuck after {run.cycles} cycles: {'; '.join(waiting)}. Full FIFOs: {names}. A fork waits "
+        "for room while the join behind it waits for data: give the full FIFOs more depth (compile.fifo_depth)"
     )
 
 

@@ -1,6 +1,7 @@
 """What every stream of the accelerator must carry, from the integer network alone.
 
-Only PyTorch and NumPy are used here, nothing of FINN: the values are an independent account of what the hardware should do.
+Only PyTorch and NumPy are used here, nothing of FINN: the values are an independent account of what the hardware should
+do.
 """
 
 from collections.abc import Iterable
@@ -23,7 +24,8 @@ def golden_streams(network: IntegerNetwork, image: np.ndarray, tensors: Iterable
     image
         uint8, (C, H, W).
     tensors
-        Names as `hwprune.accel.lower` gives them: a layer, ``<layer>_copy<i>``, ``<convolution>_pad``, ``_window``, ``_acc``.
+        Names as `hwprune.accel.lower` gives them: a layer, ``<layer>_copy<i>``, ``<convolution>_pad``, ``_window``,
+        ``_acc``.
 
     Returns
     -------

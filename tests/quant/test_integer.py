@@ -76,7 +76,7 @@ def test_a_residual_join_is_refused_by_name():
     b = Conv(name="b", inputs=("a",), out_channels=2, kernel=1)
     head = Conv(name="head", inputs=("join",), out_channels=1, kernel=1, norm=False, activation="linear")
     table = Architecture(name="residual", layers=(a, b, Add(name="join", inputs=("a", "b")), head), heads=("head",))
-    with pytest.raises(UserError, match="'join'.*residual"):
+    with pytest.raises(UserError, match=r"'join'.*residual"):
         QuantNetwork(table, Precision())
 
 

@@ -15,7 +15,7 @@ from hwprune.accel.design import load_design
 from hwprune.models.architecture import IMAGE, Architecture, Concat, Conv, MaxPool, Upsample
 from hwprune.quant.export import export_qonnx
 from hwprune.sim.accelerator import build_simulator, rtl_predictor
-from hwprune.sim.equivalence import Deadlock, check_equivalence, run_frames
+from hwprune.sim.equivalence import DeadlockError, check_equivalence, run_frames
 from tests.nets import architectures, images, integer_network
 
 PART = "xc7z020clg400-1"
@@ -109,7 +109,7 @@ def test_a_flipped_bit_in_a_weight_memory_is_found_where_it_is(net, tmp_path):
 
 def test_a_too_shallow_fifo_is_reported_as_a_deadlock(tmp_path):
     _, accelerator, simulator = compiled(two_heads(), SIZE, 3, tmp_path, fifo_depth=2)
-    with pytest.raises(Deadlock, match=r"stuck after \d+ cycles") as caught:
+    with pytest.raises(DeadlockError, match=r"stuck after \d+ cycles") as caught:
         run_frames(simulator, accelerator.design, frames(2))
     # The branch that waits for the slower one at the concatenation is full.
     assert "pool2_fifo (depth 2)" in str(caught.value)

@@ -43,7 +43,7 @@ def run(context: StageContext) -> Outcome:
 STAGE = Stage(
     name="compile",
     about="compiles the graph to RTL with FINN, without any Xilinx tool",
-    makes="rtl/ (SystemVerilog and memory files, accelerator.sv on top), design.json, accelerator.json, accelerator.onnx",
+    makes="rtl/ (SystemVerilog and memory files; accelerator.sv is the top), accelerator.json, accelerator.onnx",
     reads=("export",),
     sections=("compile",),
     run=run,

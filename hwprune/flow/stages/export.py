@@ -30,8 +30,8 @@ def run(context: StageContext) -> Outcome:
             if not np.array_equal(found[name], tensor.numpy()):
                 worst = np.abs(found[name] - tensor.numpy()).max()
                 raise UserError(
-                    f"{context.folder / GRAPH}: layer {name!r} differs by {worst} from Brevitas on validation image {index}; "
-                    "this is a defect of hwprune or of the installed QONNX: please report it with the recipe"
+                    f"{context.folder / GRAPH}: layer {name!r} differs by {worst} from Brevitas on validation image "
+                    f"{index}; this is a defect of hwprune or of the installed QONNX: please report it with the recipe"
                 )
     nodes: dict[str, int] = {}
     for node in graph.graph.node:

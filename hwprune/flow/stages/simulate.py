@@ -46,8 +46,9 @@ def run(context: StageContext) -> Outcome:
     Console(stderr=True).print(_table(equivalence))
     if equivalence.mismatches:
         raise UserError(
-            f"{equivalence.mismatches} of {equivalence.beats} beats differ between the network and the RTL; the first, in "
-            f"the order of the data flow: {equivalence.differences[0]}. All of them: {context.folder / 'equivalence.json'}"
+            f"{equivalence.mismatches} of {equivalence.beats} beats differ between the network and the RTL; the "
+            f"first, in the order of the data flow: {equivalence.differences[0]}. All of them are in "
+            f"{context.folder / 'equivalence.json'}"
         )
     results = {
         "equivalence": equivalence.as_json(),
@@ -61,8 +62,8 @@ def run(context: StageContext) -> Outcome:
         found, wanted = (evaluate(p, images, head)["map50"] for p in (predict, integer_predictor(network)))
         if found != wanted:
             raise UserError(
-                f"the accelerator's mAP50 is {found}, the quantised network's {wanted} on the same {len(images)} images, "
-                "though their streams agree: this is a defect of hwprune, please report it with the recipe"
+                f"the accelerator's mAP50 is {found}, the quantised network's {wanted} on the same {len(images)} "
+                "images, though their streams agree: this is a defect of hwprune, please report it with the recipe"
             )
         results |= {"map50": found, "images": len(images)}
     return Outcome((context.folder / "equivalence.json", *drawn), results)
