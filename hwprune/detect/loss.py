@@ -9,12 +9,15 @@ from hwprune.detect.decode import split, to_boxes
 from hwprune.detect.head import HeadSpec
 from hwprune.detect.targets import assign
 
+OBJECTNESS_WEIGHT = 4.0
+"""Of the mean over all predictors, most of which have nothing to find and soon add nothing."""
+
 
 def detection_loss(outputs: list[Tensor], targets: list[dict[str, Tensor]], head: HeadSpec) -> dict[str, Tensor]:
     """The three parts of the loss, each a scalar; their sum is what to minimise.
 
-    All are sums over the batch divided by the number of predictors that answer for a box (1 if none does), so that a
-    head counts by the boxes it answers for.
+    Box and class loss are means over the predictors that answer for a box, objectness over all, the heads together: a
+    head counts by the boxes that it answers for, and by its cells.
 
     Parameters
     ----------
@@ -29,12 +32,13 @@ def detection_loss(outputs: list[Tensor], targets: list[dict[str, Tensor]], head
     -------
     dict
         `box`: complete IoU (Zheng et al., "Distance-IoU Loss", 2020, equation 10). `objectness`: binary cross-entropy
-        of every predictor against the IoU of its box with the one that it answers for, 0 where it answers for none.
+        of every predictor against the IoU of its box with the one that it answers for, 0 where it answers for none;
+        times `OBJECTNESS_WEIGHT`.
         `class`: binary cross-entropy, summed over the classes.
     """
     head.check([raw.shape for raw in outputs])
     box_loss = objectness_loss = class_loss = outputs[0].new_zeros(())
-    matched = 0
+    matched = predictors = 0
     assignments = assign(targets, head)
     for raw, anchors, stride, a in zip(outputs, head.anchors, head.strides, assignments, strict=True):
         predictions = split(raw, len(anchors))
@@ -47,8 +51,13 @@ def detection_loss(outputs: list[Tensor], targets: list[dict[str, Tensor]], head
         objectness_loss = objectness_loss + bce(predictions[..., 4], objectness)
         class_loss = class_loss + bce(answers[:, 5:], labels)
         matched += len(a.labels)
-    scale = 1 / max(matched, 1)
-    return {"box": box_loss * scale, "objectness": objectness_loss * scale, "class": class_loss * scale}
+        predictors += objectness.numel()
+    matched = max(matched, 1)
+    return {
+        "box": box_loss / matched,
+        "objectness": OBJECTNESS_WEIGHT * objectness_loss / predictors,
+        "class": class_loss / matched,
+    }
 
 
 def bce(logits: Tensor, targets: Tensor) -> Tensor:

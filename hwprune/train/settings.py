@@ -10,13 +10,13 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
-    epochs: PositiveInt = 30
+    epochs: PositiveInt = 20
     """Passes over the training set."""
     batch_size: PositiveInt = 16
     """Images per step."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """``sgd`` has Nesterov momentum 0.9."""
-    learning_rate: PositiveFloat = 5e-3
+    learning_rate: PositiveFloat = 1e-2
     """Peak of the one-cycle schedule (Smith and Topin, "Super-Convergence", 2018): up to it in the warm-up, then down
     along a cosine."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2

@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from hwprune.detect.head import HeadSpec
-from hwprune.detect.loss import detection_loss
+from hwprune.detect.loss import OBJECTNESS_WEIGHT, detection_loss
 
 HEAD = HeadSpec(classes=("a", "b", "c"), anchors=(((16.0, 16.0),),), strides=(16,), image_size=(32, 32))
 
@@ -19,21 +19,23 @@ def test_by_hand():
     # IoU 1/4, same centre, same aspect, so complete IoU 1/4. Raw zeros are probabilities of one half.
     parts = detection_loss([torch.zeros(1, 8, 2, 2)], [target([[20, 4, 28, 12]], [1])], HEAD)
     assert parts["box"].item() == pytest.approx(0.75, abs=1e-5)
-    assert parts["objectness"].item() == pytest.approx(4 * math.log(2), abs=1e-5)
+    assert parts["objectness"].item() == pytest.approx(OBJECTNESS_WEIGHT * math.log(2), abs=1e-5)
     assert parts["class"].item() == pytest.approx(3 * math.log(2), abs=1e-5)
 
 
 def test_objectness_aims_at_the_overlap():
     raw = torch.zeros(1, 8, 2, 2, requires_grad=True)
     detection_loss([raw], [target([[20, 4, 28, 12]], [1])], HEAD)["objectness"].backward()
-    # d BCE / d logit = sigmoid - target: 1/2 - 1/4 where it answers, 1/2 elsewhere.
-    torch.testing.assert_close(raw.grad[0, 4], torch.tensor([[0.5, 0.25], [0.5, 0.5]]))
+    # d BCE / d logit = sigmoid - target: 1/2 - 1/4 where it answers, 1/2 elsewhere; a mean over four predictors.
+    expected = torch.tensor([[0.5, 0.25], [0.5, 0.5]]) * OBJECTNESS_WEIGHT / 4
+    torch.testing.assert_close(raw.grad[0, 4], expected)
 
 
 def test_a_batch_without_boxes():
     raw = torch.zeros(2, 8, 2, 2, requires_grad=True)
     parts = detection_loss([raw], [target([], []), target([], [])], HEAD)
-    assert parts["box"] == parts["class"] == 0 and parts["objectness"].item() == pytest.approx(8 * math.log(2))
+    assert parts["box"] == parts["class"] == 0
+    assert parts["objectness"].item() == pytest.approx(OBJECTNESS_WEIGHT * math.log(2))
     sum(parts.values()).backward()
     assert raw.grad.isfinite().all() and raw.grad[:, 4].gt(0).all()
 

@@ -178,7 +178,7 @@ def test_damaged_checkpoint(tmp_path, damage):
 
 def test_checkpoint_of_another_run(tmp_path):
     run(tmp_path)
-    with pytest.raises(UserError, match=r"learning_rate \(0\.005 there, 0\.001 here\)"):
+    with pytest.raises(UserError, match=r"learning_rate \(0\.01 there, 0\.001 here\)"):
         run(tmp_path, QUICK.model_copy(update={"learning_rate": 1e-3}))
     with pytest.raises(UserError, match="another network"):
         run(tmp_path, network=Noisy())
