@@ -61,6 +61,7 @@ def compile_accelerator(
     UserError
         If an operator has no hardware, or the goal cannot be met.
     """
+    folder = folder.resolve()  # FINN writes the names of memory files as it is given them, for whoever runs elsewhere
     shutil.rmtree(folder / BUILD_FOLDER, ignore_errors=True)
     prepare_finn(folder)
     from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
