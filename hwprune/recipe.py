@@ -66,16 +66,16 @@ class QuantizeTraining(Precision, TrainSettings):
 class CompileSettings(_Section):
     """The accelerator's goal: a speed, or a budget that the fastest design must keep to."""
 
-    part: Annotated[str, Field(min_length=1)] = "xc7z020clg400-1"
+    part: Annotated[str, Field(pattern=r"^xc[a-z0-9]+(-[a-z0-9]+)*$")] = "xc7z020clg400-1"
     """Xilinx part; the default is that of the PYNQ-Z1 and PYNQ-Z2 boards."""
     clock_mhz: Annotated[float, Field(gt=0, le=1000)] = 100.0
     """Clock of the accelerator, in MHz."""
     target_fps: Annotated[float, Field(gt=0)] | None = None
     """Frames a second that the slowest operator must reach; 30 where no goal is given."""
     max_luts: PositiveInt | None = None
-    """Budget of look-up tables, in place of `target_fps`."""
+    """Budget of look-up tables, in place of `target_fps`; by FINN's estimate, without FIFOs and width converters."""
     max_dsps: PositiveInt | None = None
-    """Budget of DSP slices, in place of `target_fps`."""
+    """Budget of DSP slices, in place of `target_fps`; by FINN's estimate."""
     fifo_depth: Annotated[int, Field(ge=2, le=1 << 16)] | None = None
     """Depth of every FIFO in beats; where it is not given, FIFOs are generous and no deadlock can form."""
 

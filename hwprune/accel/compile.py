@@ -85,6 +85,7 @@ def compile_accelerator(
     shallow = goal.fifo_depth == 2  # which FINN would leave out, as its operators hold that much
     for transformation in (InsertDWC(), InsertFIFO(create_shallow_fifos=shallow), SpecializeLayers(goal.part)):
         model = transform_named(model, transformation)
+    _keep_to_block_ram(model, goal.part)
     origin = _origins(model)
     with atomic_write(folder / GRAPH) as temporary:
         model.save(str(temporary))
@@ -130,6 +131,18 @@ def _set_fifo_depths(model: ModelWrapper, depth: int | None) -> None:
             depths = [max(FIFO_DEPTH, _beats(operator, i)) for i in streams]
         operator.set_nodeattr("inFIFODepths", depths)
         operator.set_nodeattr("outFIFODepths", [2] * len(node.output))
+
+
+def _keep_to_block_ram(model: ModelWrapper, part: str) -> None:
+    """FINN's deep FIFOs choose UltraRAM by size alone, but 7-series parts have none."""
+    from finn.util.basic import get_dsp_block
+
+    if get_dsp_block(part) != "DSP48E1":
+        return
+    for node in model.get_nodes_by_op_type("StreamingFIFO_rtl"):
+        fifo = getCustomOp(node)
+        if fifo.resolve_ram_style() == "ultra":
+            fifo.set_nodeattr("ram_style", "block")
 
 
 def _beats(operator, index: int) -> int:

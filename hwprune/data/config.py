@@ -57,7 +57,7 @@ class DigitsData(_Config):
 
 
 class _FolderData(_Config):
-    path: Annotated[Path, Field(description="Folder of the data set; relative to the current folder, or absolute.")]
+    path: Annotated[Path, Field(description="Folder of the data set; absolute, or relative to the recipe's folder.")]
     image_size: ImageSize = (416, 416)
     split: Split = FractionSplit()
     cache_mib: Annotated[
