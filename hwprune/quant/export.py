@@ -12,12 +12,7 @@ from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
 from qonnx.transformation.fold_constants import FoldConstants
-from qonnx.transformation.general import (
-    GiveUniqueParameterTensors,
-    RemoveStaticGraphInputs,
-    RemoveUnusedTensors,
-    SortGraph,
-)
+from qonnx.transformation.general import RemoveStaticGraphInputs, RemoveUnusedTensors, SortGraph
 from qonnx.transformation.infer_datatypes import InferDataTypes
 from qonnx.transformation.infer_shapes import InferShapes
 
@@ -59,7 +54,8 @@ def export_qonnx(network: IntegerNetwork, image_size: tuple[int, int], path: Pat
         torch.no_grad(),
     ):
         warnings.simplefilter("ignore")
-        brevitas_export(network, image, export_path=str(temporary))
+        # Inside the file: beside it, weights would lie under the temporary name.
+        brevitas_export(network, image, export_path=str(temporary), external_data=False)
         model = _clean(ModelWrapper(str(temporary)), network.architecture)
         model.save(str(temporary))
     return model
@@ -76,10 +72,11 @@ def _clean(model: ModelWrapper, architecture: Architecture) -> ModelWrapper:
             node.domain = "qonnx.custom_op.general"
     _merge_pads(model)
     _name_tensors(model, architecture)
+    _strip_traces(model)
+    _own_parameters(model)
     for transformation in (
         RemoveStaticGraphInputs(),
         InferShapes(),
-        GiveUniqueParameterTensors(),
         FoldConstants(exclude_op_types=["Quant"]),
         RemoveUnusedTensors(),
         SortGraph(),
@@ -88,6 +85,27 @@ def _clean(model: ModelWrapper, architecture: Architecture) -> ModelWrapper:
         model = model.transform(transformation)
     model.set_tensor_datatype(IMAGE, DataType["UINT8"])
     return model.transform(InferDataTypes())
+
+
+def _strip_traces(model: ModelWrapper) -> None:
+    """Take out what torch.onnx notes on each node: the lines of Python that made it, with the paths of this machine."""
+    for item in (model.model, model.graph, *model.graph.node, *model.graph.value_info):
+        item.ClearField("metadata_props")
+
+
+def _own_parameters(model: ModelWrapper) -> None:
+    """Give each node its own copy of a parameter that it shares, named after what the node writes.
+
+    QONNX does the same before each transformation, under random names.
+    """
+    taken: set[str] = set()
+    for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            value = model.get_initializer(name)
+            if value is not None and name in taken:
+                node.input[index] = f"{node.output[0]}_parameter{index}"
+                model.set_initializer(node.input[index], value)
+            taken.add(node.input[index])
 
 
 def _name_tensors(model: ModelWrapper, architecture: Architecture) -> None:
