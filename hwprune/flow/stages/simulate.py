@@ -6,7 +6,8 @@ from hwprune.errors import UserError
 from hwprune.flow.stage import Outcome, Stage, StageContext
 
 if TYPE_CHECKING:
-    from hwprune.sim.equivalence import Equivalence
+    from hwprune.models.architecture import Architecture
+    from hwprune.sim.equivalence import Equivalence, Row
 
 
 def run(context: StageContext) -> Outcome:
@@ -43,7 +44,7 @@ def run(context: StageContext) -> Outcome:
         seeds=settings.seeds,
     )
     write_json(context.folder / "equivalence.json", equivalence.as_json())
-    Console(stderr=True).print(_table(equivalence))
+    Console(stderr=True).print(_table(equivalence, network.architecture))
     if equivalence.mismatches:
         raise UserError(
             f"{equivalence.mismatches} of {equivalence.beats} beats differ between the network and the RTL; the "
@@ -69,16 +70,23 @@ def run(context: StageContext) -> Outcome:
     return Outcome((context.folder / "equivalence.json", *drawn), results)
 
 
-def _table(equivalence: "Equivalence"):
-    """One line an operator, all runs together."""
+def _table(equivalence: "Equivalence", architecture: "Architecture"):
+    """One line a layer, all of its operators and all runs together; the report has the operators."""
     from rich.table import Table
 
-    table = Table("operator", "streams", "beats", "mismatches", title="network and rtl, stream by stream")
-    for operator in dict.fromkeys(row.operator for row in equivalence.rows):
-        rows = [row for row in equivalence.rows if row.operator == operator]
+    from hwprune.models.architecture import IMAGE
+
+    names = (IMAGE, *(layer.name for layer in architecture.layers))
+
+    def origin(row: "Row") -> str:
+        return max((name for name in names if row.operator.startswith(f"{name}_")), key=len, default=row.operator)
+
+    table = Table("layer", "streams", "beats", "mismatches", title="network and rtl, stream by stream")
+    for layer in dict.fromkeys(map(origin, equivalence.rows)):
+        rows = [row for row in equivalence.rows if origin(row) == layer]
         streams = len({row.stream for row in rows})
         beats, wrong = sum(row.beats for row in rows), sum(row.mismatches for row in rows)
-        table.add_row(operator, str(streams), str(beats), str(wrong), style="red" if wrong else "")
+        table.add_row(layer, str(streams), str(beats), str(wrong), style="red" if wrong else "")
     table.add_section()
     table.add_row("all", str(equivalence.streams), str(equivalence.beats), str(equivalence.mismatches), style="bold")
     return table
