@@ -3,12 +3,16 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+_LEFT_OVER = re.compile(r"\..+\.tmp-[a-z0-9_]{8}(\.\w+)?")
+"""A temporary name of this module, with the eight random characters of `tempfile`."""
 
 
 @contextmanager
@@ -30,7 +34,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.tmp-", suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -64,17 +68,38 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
         An empty folder to fill.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
-    try:
+    with scratch_folder(path) as scratch:
         (scratch / "new").mkdir()
         yield scratch / "new"
         # A folder that is not empty cannot be replaced in one step: between these two there is none.
         if path.exists():
             path.rename(scratch / "old")
         (scratch / "new").rename(path)
+
+
+@contextmanager
+def scratch_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Give an empty hidden folder beside ``path``, gone with the block; missing parent folders are made."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.tmp-"))
+    try:
+        yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def remove_left_overs(folder: str | os.PathLike) -> None:
+    """Remove what writers of this module left in ``folder`` and below when they were killed.
+
+    Nobody may be writing there.
+    """
+    for path in list(Path(folder).rglob(".*")):
+        if _LEFT_OVER.fullmatch(path.name) and path.exists():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from hwprune.files import atomic_folder, atomic_write, sha256, write_json, write_text
+from hwprune.files import atomic_folder, atomic_write, remove_left_overs, sha256, write_json, write_text
 
 
 def test_replaces_whole_and_leaves_nothing_else(tmp_path):
@@ -59,3 +59,16 @@ def test_folder_replaces_whole_and_failure_keeps_the_old(tmp_path):
         raise RuntimeError
     assert [p.name for p in target.iterdir()] == ["b"]
     assert [p.name for p in target.parent.iterdir()] == ["made"]
+
+
+def test_left_overs_of_killed_writers_go_and_nothing_else(tmp_path):
+    stays = [tmp_path / ".gitignore", tmp_path / ".a.personal", tmp_path / "deep" / "x.tmp-abcdefgh"]
+    for path in stays:
+        write_text(path, "precious")
+    with atomic_write(tmp_path / "deep" / "a.json") as file, atomic_folder(tmp_path / "b") as folder:
+        (folder / "half").touch()
+        remove_left_overs(tmp_path)  # as if the two were another process's, killed here
+        assert not file.exists() and not folder.exists()
+        file.touch()
+        folder.mkdir(parents=True)
+    assert [path.read_text() for path in stays] == ["precious"] * 3

@@ -27,7 +27,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hwprune.errors import UserError
-from hwprune.files import sha256, write_json, write_text
+from hwprune.files import remove_left_overs, sha256, write_json, write_text
 
 MARKER = ".hwprune-run"
 RECORD = "stage.json"
@@ -154,9 +154,9 @@ class RunFolder:
                 raise UserError(f"{folder}: was not made by hwprune, so it is not overwritten; choose another --out")
             if started == fingerprint and not (folder / RECORD).is_file():
                 return True
-            # The record goes first and the mark last: were this cut short, the rest is still known as ours.
-            (folder / RECORD).unlink(missing_ok=True)
+            # One of mark and record is there at any moment, so that the rest is known as ours were this cut short.
             write_json(folder / STARTED, {"stage": name, "fingerprint": "cleared"})
+            (folder / RECORD).unlink(missing_ok=True)
             for entry in folder.iterdir():
                 if entry.name != STARTED:
                     shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
@@ -172,6 +172,8 @@ class RunFolder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder for this process; a lock dies with the process that held it, however it ends.
+
+        What killed writers have left is removed.
 
         Raises
         ------
@@ -211,6 +213,9 @@ class RunFolder:
             now = datetime.now().isoformat(" ", "seconds")
             file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now}\n")
             file.flush()
+            remove_left_overs(self.root)
+            for record in self.root.glob(f"*/{RECORD}"):
+                record.with_name(STARTED).unlink(missing_ok=True)
             yield
         finally:
             _locked_here.discard(key)

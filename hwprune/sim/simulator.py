@@ -7,7 +7,6 @@ files, for a frame of a detector has hundreds of thousands of them on each of a 
 from __future__ import annotations
 
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import numpy as np
 
 from hwprune.data.progress import track_slow
 from hwprune.errors import UserError
+from hwprune.files import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -179,8 +179,7 @@ class Simulator:
         job += [f"output {name} {int(count)}" for name, count in outputs.items()]
         job += [f"tap {name}" for name in dict.fromkeys(record)]
         # Beside the program and not in the system's temporary folder: traces of large designs take gigabytes.
-        with tempfile.TemporaryDirectory(prefix="run-", dir=self.executable.parent) as scratch:
-            folder = Path(scratch)
+        with scratch_folder(self.executable.parent / "run") as folder:
             for name, beats in feeds.items():
                 beats.tofile(folder / f"{name}.in")
             (folder / "job.txt").write_text("\n".join(job) + "\n")

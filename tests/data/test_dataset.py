@@ -152,12 +152,13 @@ def test_bar_appears_only_where_there_is_something_to_wait_for(monkeypatch):
             self.now += 1.0
             return self.now
 
-    def shown(count):
+    def shown(count, terminal=True):
         screen = io.StringIO()
         monkeypatch.setattr(progress, "time", Clock())
-        monkeypatch.setattr(progress, "Console", lambda **_: Console(file=screen, force_terminal=True))
+        monkeypatch.setattr(progress, "Console", lambda **_: Console(file=screen, force_terminal=terminal))
         assert list(progress.track_slow(range(count), "counting", count)) == list(range(count))
         return screen.getvalue()
 
     assert shown(2) == ""
     assert "counting" in shown(6)
+    assert shown(6, terminal=False) == ""
