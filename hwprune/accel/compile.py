@@ -11,6 +11,7 @@ from qonnx.custom_op.registry import getCustomOp
 
 from hwprune.accel import operators
 from hwprune.accel.accelerator import GRAPH, Accelerator
+from hwprune.accel.fifos import keep_to_block_ram, set_fifo_depths
 from hwprune.accel.finn_env import BUILD_FOLDER, prepare_finn
 from hwprune.accel.folding import Budget, fold_to_budget, fold_to_cycles, node_cycles, node_resources, resources
 from hwprune.accel.lower import lower
@@ -18,9 +19,6 @@ from hwprune.accel.names import carried, transform_named
 from hwprune.accel.stitch import stitch
 from hwprune.errors import UserError
 from hwprune.files import atomic_write
-
-FIFO_DEPTH = 256
-"""Beats. Generous, so that bursts do not slow the chain down; sized properly by simulation later."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +79,11 @@ def compile_accelerator(
         fold_to_cycles(model, goal.target_cycles)
     rows = [_row(node, goal.part) for node in model.graph.node]
     progress("insert width converters and FIFOs")
-    _set_fifo_depths(model, goal.fifo_depth)
+    set_fifo_depths(model, goal.fifo_depth)
     shallow = goal.fifo_depth == 2  # which FINN would leave out, as its operators hold that much
     for transformation in (InsertDWC(), InsertFIFO(create_shallow_fifos=shallow), SpecializeLayers(goal.part)):
         model = transform_named(model, transformation)
-    _keep_to_block_ram(model, goal.part)
+    keep_to_block_ram(model, goal.part)
     origin = _origins(model)
     with atomic_write(folder / GRAPH) as temporary:
         model.save(str(temporary))
@@ -115,41 +113,6 @@ def _require_rtl(model: ModelWrapper) -> None:
                 f"operator {node.name!r} ({node.op_type}) has no RTL for this part and these bits; use 2 to 8 bits for "
                 "weights and activations"
             )
-
-
-def _set_fifo_depths(model: ModelWrapper, depth: int | None) -> None:
-    """One FIFO a stream, at its reader; unless a depth is given, a concatenation's branches hold a whole frame each.
-
-    A join waits for its slowest branch while the fork before it feeds all of them: with a frame's room on every branch
-    no operator upstream ever waits for the join, so no cycle of waiting can form.
-    """
-    for node in model.graph.node:
-        operator = getCustomOp(node)
-        streams = [i for i, name in enumerate(node.input) if model.get_initializer(name) is None]
-        depths = [depth or FIFO_DEPTH] * len(streams)
-        if depth is None and node.op_type == "StreamingConcat_rtl":
-            depths = [max(FIFO_DEPTH, _beats(operator, i)) for i in streams]
-        operator.set_nodeattr("inFIFODepths", depths)
-        operator.set_nodeattr("outFIFODepths", [2] * len(node.output))
-
-
-def _keep_to_block_ram(model: ModelWrapper, part: str) -> None:
-    """FINN's deep FIFOs choose UltraRAM by size alone, but 7-series parts have none."""
-    from finn.util.basic import get_dsp_block
-
-    if get_dsp_block(part) != "DSP48E1":
-        return
-    for node in model.get_nodes_by_op_type("StreamingFIFO_rtl"):
-        fifo = getCustomOp(node)
-        if fifo.resolve_ram_style() == "ultra":
-            fifo.set_nodeattr("ram_style", "block")
-
-
-def _beats(operator, index: int) -> int:
-    beats = 1
-    for extent in operator.get_folded_input_shape(index)[:-1]:
-        beats *= int(extent)
-    return beats
 
 
 def _origins(model: ModelWrapper) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 In a streaming chain the slowest operator decides, so each operator is folded on its own: no faster than the target, at
 the least cost. Where FINN's SetFolding first widens SIMD and then PE, the matrix-vector unit takes here the pair with
-the fewest DSP slices, and among those the one whose input beats line up with the window's.
+the fewest DSP slices. Between two operators whose beats hold numbers of elements that do not divide each other, FINN's
+width converter loses cycles; so the units prefer a SIMD that goes with the channels, and the operators around them a
+fold that goes with their neighbours.
 """
 
 import math
@@ -46,8 +48,14 @@ def fold_to_cycles(model: ModelWrapper, cycles: int) -> None:
     UserError
         If an operator cannot be that fast even when fully unfolded; the message says how fast it can be.
     """
-    for node in model.graph.node:
-        _fold(node, cycles)
+    units = [node for node in model.graph.node if node.op_type == "MVAU_rtl"]
+    others = [node for node in model.graph.node if node.op_type != "MVAU_rtl"]
+    for node in units:
+        _fold(node, cycles, _mvau_options(node, _channels(model, node)), [])
+    folded = {node.name for node in units}
+    for node in others:
+        _fold(node, cycles, _options(node), _neighbours(model, node, folded))
+        folded.add(node.name)
 
 
 def fold_to_budget(model: ModelWrapper, budget: Budget, part: str) -> int:
@@ -118,40 +126,80 @@ def _unfolded_cycles(model: ModelWrapper) -> int:
     return max(node_cycles(node) for node in model.graph.node)
 
 
-def _fold(node: NodeProto, cycles: int) -> None:
+def _fold(node: NodeProto, cycles: int, options: Iterable[dict[str, int]], neighbours: list[int]) -> None:
+    """Take the first option that meets ``cycles`` among those that go with most ``neighbours`` (elements a beat)."""
+    operator = getCustomOp(node)
+    best, fewest = None, len(neighbours) + 1
+    for option in options:
+        _set(operator, option)
+        if operator.get_exp_cycles() > cycles:
+            continue
+        lanes = int(operator.get_folded_output_shape()[-1])
+        misfits = sum(max(lanes, other) % min(lanes, other) != 0 for other in neighbours)
+        if misfits < fewest:
+            best, fewest = option, misfits
+        if not fewest:
+            break
+    if best is None:
+        raise UserError(
+            f"compile: operator {node.name!r} takes {int(operator.get_exp_cycles())} cycles a frame even when fully "
+            f"unfolded, but the goal leaves {cycles}; lower target_fps or raise clock_mhz"
+        )
+    _set(operator, best)
+
+
+def _neighbours(model: ModelWrapper, node: NodeProto, folded: set[str]) -> list[int]:
+    """Elements a beat at the other ends of a node's streams, as far as those nodes are folded."""
+    lanes = []
+    for name in node.input:
+        source = model.find_producer(name)
+        if source is not None and source.name in folded:
+            lanes.append(int(getCustomOp(source).get_folded_output_shape()[-1]))
+    for name in node.output:
+        for reader in model.find_consumers(name):
+            if reader.name in folded:
+                lanes.append(int(getCustomOp(reader).get_folded_input_shape(list(reader.input).index(name))[-1]))
+    return lanes
+
+
+def _set(operator, option: dict[str, int]) -> None:
+    for attribute, value in option.items():
+        operator.set_nodeattr(attribute, int(value))
+
+
+def _channels(model: ModelWrapper, node: NodeProto) -> int:
+    """Channels of the tensor that a matrix-vector unit's window slides over."""
+    source = model.find_producer(node.input[0])
+    if source is not None and source.op_type == "ConvolutionInputGenerator_rtl":
+        return getCustomOp(source).get_nodeattr("IFMChannels")
+    return getCustomOp(node).get_nodeattr("MW")
+
+
+def _options(node: NodeProto) -> Iterable[dict[str, int]]:
+    """The folds of an operator other than a matrix-vector unit, cheapest first; the last is the fastest."""
     operator = getCustomOp(node)
     if node.op_type in _SIMPLE:
         attribute, divided = _SIMPLE[node.op_type]
-        options = [{attribute: d} for d in _common_divisors(operator.get_nodeattr(divided))]
-    elif node.op_type == "MVAU_rtl":
-        options = _mvau_options(operator)
-    elif node.op_type == "ConvolutionInputGenerator_rtl":
+        return [{attribute: d} for d in _common_divisors(operator.get_nodeattr(divided))]
+    if node.op_type == "ConvolutionInputGenerator_rtl":
         channels = operator.get_nodeattr("IFMChannels")
-        options = [{"SIMD": d, "parallel_window": 0} for d in _common_divisors(channels)]
-        options.append({"SIMD": channels, "parallel_window": 1})
-    else:
-        raise UserError(f"operator {node.name!r}: {node.op_type} has no folding rule")
-    for option in options:
-        for attribute, value in option.items():
-            operator.set_nodeattr(attribute, int(value))
-        if operator.get_exp_cycles() <= cycles:
-            return
-    raise UserError(
-        f"compile: operator {node.name!r} takes {int(operator.get_exp_cycles())} cycles a frame even when fully "
-        f"unfolded, but the goal leaves {cycles}; lower target_fps or raise clock_mhz"
-    )
+        narrow = [{"SIMD": d, "parallel_window": 0} for d in _common_divisors(channels)]
+        return [*narrow, {"SIMD": channels, "parallel_window": 1}]
+    raise UserError(f"operator {node.name!r}: {node.op_type} has no folding rule")
 
 
-def _mvau_options(operator) -> Iterable[dict[str, int]]:
-    """Folds of a matrix-vector unit, cheapest first; the last is the fastest."""
+def _mvau_options(node: NodeProto, channels: int) -> Iterable[dict[str, int]]:
+    """The folds of a matrix-vector unit, cheapest first; the last is the fastest."""
+    operator = getCustomOp(node)
     height, width = operator.get_nodeattr("MH"), operator.get_nodeattr("MW")
     # A DSP slice holds the products of several PE with one input: four of 4 bits, two of more.
     lanes = 4 if max(operator.get_input_datatype(i).bitwidth() for i in (0, 1)) <= 4 else 2
 
-    def cost(fold: tuple[int, int]) -> tuple[int, int, int]:
+    def cost(fold: tuple[int, int]) -> tuple[float, int, int]:
         pe, simd = fold
-        # Among equals more SIMD and less PE: fewer accumulators.
-        return math.ceil(pe / lanes) * simd, pe * simd, pe
+        aligned = max(channels, simd) % min(channels, simd) == 0
+        # A quarter more slices is worth beats that line up; among equals more SIMD and less PE: fewer accumulators.
+        return math.ceil(pe / lanes) * simd * (1 if aligned else 1.25), pe * simd, pe
 
     folds = [(pe, simd) for pe in _common_divisors(height) for simd in _common_divisors(width)]
     return ({"PE": pe, "SIMD": simd} for pe, simd in sorted(folds, key=cost))
