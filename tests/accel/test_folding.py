@@ -42,7 +42,7 @@ def test_a_faster_goal_takes_more_multipliers(model):
 
 def test_an_unreachable_goal_names_the_operator_and_its_best(model):
     # One pixel a cycle is the most a stream of 64 x 96 pixels can do.
-    with pytest.raises(UserError, match=r"'conv1_pad' takes 6468 cycles.*lower target_fps"):
+    with pytest.raises(UserError, match=r"'conv1_mvau' takes 6144 cycles.*lower target_fps"):
         fold_to_cycles(model, 1000)
 
 
