@@ -15,8 +15,8 @@ from hwprune.errors import UserError
 from hwprune.flow.pipeline import STAGES
 from hwprune.flow.stage import Stage
 
-# Threads that wait for each other by spinning make an epoch four times as long as soon as the machine does anything else.
-# GNU OpenMP reads this once, before torch is imported; a short spin keeps what two free processors gain.
+# Threads that wait for each other by spinning make an epoch four times as long as soon as the machine does anything
+# else. GNU OpenMP reads this once, before torch is imported; a short spin keeps what two free processors gain.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 BAD_INPUT, INTERRUPTED = 2, 130
