@@ -18,6 +18,7 @@ from hwprune.train.checkpoint import FILE, SaveLast, restore
 from hwprune.train.console import Bar, epoch_line, quiet_lightning
 from hwprune.train.settings import TrainSettings
 from hwprune.train.task import AfterBackward, DetectionTask
+from hwprune.train.threads import suited_to
 
 
 def fit(
@@ -88,7 +89,7 @@ def fit(
     resumes = checkpoint.exists()
     if not (resumes and restore(checkpoint, task) == settings.epochs):
         network.train()
-        with isolate_rng(), quiet_lightning():
+        with isolate_rng(), quiet_lightning(), suited_to(head.image_size):
             trainer = _trainer(settings, folder, terminal)
             handler = signal.getsignal(signal.SIGINT)
             try:
