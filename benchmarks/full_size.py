@@ -71,7 +71,6 @@ def main() -> None:
     for difference in result.differences[:10]:
         say(str(difference))
     slowest = max(row["cycles"] for row in accelerator.operators)
-    interval = result.cycles_per_frame if options.frames > 1 else None
     conclude(
         "full_size",
         seconds["export"] + seconds["compile"] + seconds["verilator"],
@@ -85,7 +84,7 @@ def main() -> None:
         beats=result.beats,
         mismatches=result.mismatches,
         latency_cycles=result.latency_cycles,
-        cycles_per_frame=interval,
+        cycles_per_frame=result.cycles_per_frame,
         cycles_estimate=slowest,
         resources=accelerator.resources,
     )

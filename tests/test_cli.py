@@ -136,7 +136,15 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(tmp_path):
     recipe = tmp_path / "tiny.yaml"
     recipe.write_text(TINY.replace("train: {epochs: 2", "train: {epochs: 2000"))
     command = [sys.executable, "-m", "hwprune.cli", "train", str(recipe), "--out", str(tmp_path / "run")]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore Ctrl-C, and would hand that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         checkpoint = tmp_path / "run" / "train" / "last.ckpt"
         for _ in range(1200):

@@ -215,14 +215,14 @@ def _compare(
     )
 
 
-def _timing(run: SimResult, design: Design, frames: int) -> tuple[int, int]:
-    """Latency of the first frame, and the interval between frames in steady state, in cycles."""
+def _timing(run: SimResult, design: Design, frames: int) -> tuple[int, int | None]:
+    """Latency of the first frame, and the interval between frames in steady state, in cycles; one frame has none."""
     ends = np.array(
         [[run.outputs[s.name].cycles[(f + 1) * s.beats - 1] for f in range(frames)] for s in design.outputs]
     )
     done = ends.max(0)
     latency = int(done[0] - run.first_input)
-    interval = latency if frames == 1 else round(float(done[-1] - done[0]) / (frames - 1))
+    interval = None if frames == 1 else round(float(done[-1] - done[0]) / (frames - 1))
     return latency, interval
 
 
