@@ -96,7 +96,7 @@ class SimulateSettings(_Section):
     """What the check of the hardware against the network runs."""
 
     frames: PositiveInt = 3
-    """Frames compared beat by beat on every stream; the interval between frames needs at least 2."""
+    """Frames compared beat by beat on every stream."""
     stall_percent: Annotated[int, Field(ge=0, le=90)] = 30
     """Share of cycles in which a stalled run holds a stream back, in percent; 0 runs without stalls only."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (1, 2)

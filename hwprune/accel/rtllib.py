@@ -1,4 +1,4 @@
-"""FINN's RTL library as Verilator reads it: a copy in the run folder with two files adapted.
+"""FINN's RTL library as Verilator reads it, and as it is right: a copy in the run folder with three files adapted.
 
 The installed package is never changed. Each adaptation is a substitution that must match exactly once, so another
 version of FINN is refused by name instead of simulated in a shape nobody has looked at.
@@ -28,7 +28,7 @@ class Adaptation:
     pattern, replacement
         As for `re.sub`; the pattern must match exactly once.
     reason
-        What Verilator refuses.
+        What Verilator refuses, or what the hardware does wrong.
     """
 
     file: str
@@ -49,6 +49,13 @@ ADAPTATIONS = (
         r"typedef struct \{(?=[^}]*\} abits_t;)",
         "typedef struct packed {",
         "a localparam of an unpacked struct type",
+    ),
+    Adaptation(
+        "mvu/mvu_vvu_axi.sv",
+        r"MAX_IN_FLIGHT = CORE_PIPELINE_DEPTH;",
+        "MAX_IN_FLIGHT = CORE_PIPELINE_DEPTH + 4;",
+        "with a sum in every cycle (SIMD = MW) the output queue overflows under back-pressure: more is in flight when "
+        "the lock takes effect than the queue holds",
     ),
 )
 

@@ -107,7 +107,7 @@ def test_a_fifo_that_nobody_reads_takes_its_depth_and_no_more(fifos):
         assert depth <= held[f"held{k}"] <= depth + spare
 
 
-@pytest.mark.parametrize("file", sorted({adaptation.file for adaptation in ADAPTATIONS}))
+@pytest.mark.parametrize("file", ["fifo/hdl/fifo.sv", "mvu/add_multi.sv"])
 def test_verilator_reads_the_adapted_file_and_refuses_the_installed_one(rtllib, file, tmp_path):
     adapted = lint(rtllib, file, tmp_path)
     assert adapted.returncode == 0, adapted.stderr

@@ -115,6 +115,29 @@ def test_a_too_shallow_fifo_is_reported_as_a_deadlock(tmp_path):
     assert "pool2_fifo (depth 2)" in str(caught.value)
 
 
+def test_a_sum_in_every_cycle_survives_back_pressure(tmp_path):
+    """FINN's unit loses results here as it is installed: its output queue is too short (`hwprune.accel.rtllib`)."""
+    table = Architecture(
+        name="one_product",
+        in_channels=1,
+        layers=(
+            Conv(name="conv1", inputs=(IMAGE,), out_channels=4, kernel=1),
+            Conv(name="conv2", inputs=("conv1",), out_channels=5, kernel=3, stride=2, padding=1),
+            Conv(name="head", inputs=("conv2",), out_channels=5, kernel=1, norm=False, activation="linear"),
+        ),
+        heads=("head",),
+    )
+    size = (16, 19)
+    network, accelerator, simulator = compiled(table, size, 225, tmp_path, target_fps=40_000)
+    torch.manual_seed(225)
+    pixels = images(table, size, 3).numpy()
+    result = check_equivalence(
+        simulator, accelerator.design, accelerator.origin, network, pixels, stall_percent=30, seeds=(225,)
+    )
+    assert {"name": "conv1_mvau", "simd": 1, "pe": 1}.items() <= accelerator.operators[0].items()
+    assert result.mismatches == 0, result.differences[0]
+
+
 @settings(
     max_examples=2,
     deadline=None,
