@@ -1,0 +1,1 @@
+"""The SAM (Sum-and-Max) neuron: its definition, its kernels, its layers."""

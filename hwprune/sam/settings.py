@@ -1,0 +1,53 @@
+"""Which SAM neuron a layer has. Imports neither torch nor NumPy, so that a recipe is read quickly."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Form = Literal["maxmin", "difference", "signed"]
+FORMS: tuple[Form, ...] = ("maxmin", "difference", "signed")
+
+
+class Sam(BaseModel):
+    """A layer of SAM neurons; `hwprune.sam.neuron` defines what it computes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    form: Form = "difference"
+    """Per group: ``maxmin`` is max(x + P) + min(x + N), the seed's neuron; ``difference`` is max(x + P) - max(x + N);
+    ``signed`` is max(x + P) times a sign of its own, with one set of weights."""
+    group: Annotated[int, Field(ge=0)] = 4
+    """Input channels of one kernel position that share a maximum; it divides the layer's input channels. 0 takes the
+    whole receptive field as one group."""
+    shift: Annotated[int, Field(ge=-3, le=3)] = 0
+    """Quantised, a step of the weights is 2**shift steps of the activations."""
+
+    @property
+    def two_sets(self) -> bool:
+        """Whether a connection has two weights."""
+        return self.form != "signed"
+
+    def group_size(self, in_channels: int, kernel: int) -> int:
+        """Connections that share a maximum.
+
+        Raises
+        ------
+        ValueError
+            If the group does not divide the channels; the message names the groups that do.
+        """
+        if self.group == 0:
+            return in_channels * kernel**2
+        if in_channels % self.group:
+            fits = ", ".join(str(g) for g in range(1, in_channels + 1) if in_channels % g == 0 and self.allows(g))
+            raise ValueError(f"a SAM group of {self.group} does not divide {in_channels} input channels; "
+                             f"groups that do: {fits or 'none'}, or 0 for the whole receptive field")  # fmt: skip
+        if not self.allows(self.group):
+            raise ValueError(
+                f"a SAM group of 1 in the form {self.form} does not depend on its input; take at least 2, or 0"
+            )
+        return self.group
+
+    def allows(self, group: int) -> bool:
+        """Whether groups of this size depend on their input: a maximum of one is a sum, and a difference of such sums
+        is a constant."""
+        return group > 1 or self.form != "difference"
