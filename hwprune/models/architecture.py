@@ -4,9 +4,12 @@ Everything that changes a network (pruning, quantisation, compilation) works on 
 as JSON beside its weights. A layer names its inputs; the pixels are called ``image``.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+
+from hwprune.sam.settings import Sam
 
 IMAGE = "image"
 LEAKY_SLOPE = 0.1  # darknet's
@@ -25,7 +28,10 @@ class _Layer(BaseModel):
 
 
 class Conv(_Layer):
-    """Convolution, then batch norm (or a bias), then the activation; square kernel, symmetric zero padding."""
+    """Convolution, then batch norm (or a bias), then the activation; square kernel, symmetric zero padding.
+
+    With ``sam`` its units are SAM neurons; without, they multiply and accumulate.
+    """
 
     op: Literal["conv"] = "conv"
     out_channels: PositiveInt
@@ -34,6 +40,7 @@ class Conv(_Layer):
     padding: Annotated[int, Field(ge=0)] = 0
     norm: bool = True
     activation: Literal["leaky", "relu", "linear"] = "leaky"
+    sam: Sam | None = None
 
 
 class MaxPool(_Layer):
@@ -91,7 +98,13 @@ class Architecture(BaseModel):
         for head in self.heads:
             if head not in seen - {IMAGE}:
                 raise ValueError(f"head {head!r} is no layer")
-        self.channels()
+        channels = self.channels()
+        for layer in self.layers:
+            if layer.op == "conv" and layer.sam:
+                try:
+                    layer.sam.group_size(channels[layer.input], layer.kernel)
+                except ValueError as error:
+                    raise ValueError(f"layer {layer.name!r}: {error}") from None
         return self
 
     def __getitem__(self, name: str) -> Layer:
@@ -140,10 +153,15 @@ class Architecture(BaseModel):
             sizes[layer.name] = (h, w)
         return {name: (channels[name], *size) for name, size in sizes.items()}
 
-    def with_widths(self, widths: dict[str, int]) -> "Architecture":
+    def with_widths(self, widths: Mapping[str, int]) -> "Architecture":
         """The same table with other ``out_channels`` for the convolutions named in ``widths``."""
-        layers = [
-            layer.model_copy(update={"out_channels": widths[layer.name]}) if layer.name in widths else layer
-            for layer in self.layers
-        ]
+        return self.changed({name: {"out_channels": width} for name, width in widths.items()})
+
+    def with_neurons(self, neurons: Mapping[str, Sam | None]) -> "Architecture":
+        """The same table with other neurons in the convolutions named in ``neurons``."""
+        return self.changed({name: {"sam": neuron} for name, neuron in neurons.items()})
+
+    def changed(self, fields: Mapping[str, Mapping[str, Any]]) -> "Architecture":
+        """The same table with some fields of the named layers changed; checked anew."""
+        layers = [layer.model_copy(update=fields.get(layer.name)) for layer in self.layers]
         return Architecture(name=self.name, in_channels=self.in_channels, layers=layers, heads=self.heads)

@@ -118,30 +118,46 @@ def scaled_inputs(seen: NDArray, shift: int) -> NDArray:
     return seen.astype(np.int64) << max(0, -shift)
 
 
-def sum_range(form: Form, groups: int, least: int, most: int, sign: NDArray | None = None) -> tuple[int, int]:
-    """What `distances` can reach at most, whatever the weights.
+def sum_range(
+    form: Form, group: int, p: NDArray, n: NDArray | None, sign: NDArray | None, least: int, most: int
+) -> tuple[NDArray, NDArray]:
+    """The least and the greatest value of each unit's `distances`; both are reached by some input.
+
+    Groups share no connection, so their extremes add up. max(X - p) and min(X + n) rise with every input, and each
+    group has a distance of zero: they run from ``least`` to ``most``. A difference is greatest where one connection has
+    the greatest input and all others the least: to raise it lifts the first maximum no less than the second.
 
     Parameters
     ----------
-    form
-        Which terms.
-    groups
-        Groups of a unit.
+    form, group, p, n, sign
+        As in `distances`; p and n in the unit of the sums (multiplied by 2**shift for a positive shift).
     least, most
         The range of X in the unit of the sums (see `scaled_inputs`).
-    sign
-        As in `distances`.
+
+    Returns
+    -------
+    tuple of ndarray
+        int64 (J,) each.
     """
-    low, high = {
-        "maxmin": (2 * least, 2 * most),
-        "difference": (least - most, most - least),
-        "signed": (least, most),
-    }[form]
-    if sign is None:
-        return groups * low, groups * high
-    plus = (np.asarray(sign) > 0).sum(-1)
-    minus = groups - plus
-    return int((plus * low - minus * high).min()), int((plus * high - minus * low).max())
+    p = _grouped(p.astype(np.int64), group)
+    if form == "difference":
+        n = _grouped(n.astype(np.int64), group)
+        low, high = -_most(n, p, least, most), _most(p, n, least, most)
+    else:
+        halves = 1 if form == "signed" else 2
+        low, high = np.full(p.shape[:-1], halves * least), np.full(p.shape[:-1], halves * most)
+    if sign is not None:
+        low, high = np.where(sign > 0, low, -high), np.where(sign > 0, high, -low)
+    return low.sum(-1), high.sum(-1)
+
+
+def _most(p: NDArray, n: NDArray, least: int, most: int) -> NDArray:
+    """The greatest max(X - p) - max(X - n) of each group; (..., group) -> (...)."""
+    if p.shape[-1] == 1:
+        return np.zeros(p.shape[:-1], np.int64)
+    resting = np.sort(least - n)  # what the second maximum is at least, by connections that are not lifted
+    others = np.where(least - n == resting[..., -1:], resting[..., -2:-1], resting[..., -1:])
+    return ((most - p) - np.maximum(most - n, others)).max(-1)
 
 
 def _grouped(values: NDArray, group: int) -> NDArray:
