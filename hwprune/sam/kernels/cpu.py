@@ -1,0 +1,56 @@
+"""The kernel on the CPU: C++, see ``sam.cpp``."""
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from hwprune.sam.kernels import build
+from hwprune.sam.settings import FORMS, Form
+
+_TYPES = {torch.float32: "float", torch.float64: "double"}
+
+
+def forward(
+    x: Tensor, positive: Tensor, negative: Tensor | None, sign: Tensor | None, form: Form, geometry: tuple[int, ...]
+) -> Tensor:
+    """The sums; x of any strides, all else contiguous; `geometry` as in ``hwprune.sam.functional``."""
+    images, units, height, width = geometry[0], geometry[4], geometry[8], geometry[9]
+    out = x.new_empty(images, units, height, width)
+    library = build.load("sam.cpp", SAM_TYPE=_TYPES[x.dtype], SAM_FORM=FORMS.index(form))
+    library.sam_forward(_numbers(geometry, x), *map(_pointer, (x, positive, negative, sign, out)), _threads())
+    return out
+
+
+def backward(
+    x: Tensor,
+    positive: Tensor,
+    negative: Tensor | None,
+    sign: Tensor | None,
+    go: Tensor,
+    form: Form,
+    geometry: tuple[int, ...],
+    needs_x: bool,
+) -> tuple[Tensor | None, Tensor, Tensor | None, Tensor | None]:
+    """Gradients of x (None if not needed), positive, negative and sign."""
+    gx = x.new_zeros(x.shape) if needs_x else None
+    gp = torch.zeros_like(positive)
+    gn = None if negative is None else torch.zeros_like(negative)
+    gsign = None if sign is None else torch.zeros_like(sign)
+    library = build.load("sam.cpp", SAM_TYPE=_TYPES[x.dtype], SAM_FORM=FORMS.index(form))
+    tensors = (x, positive, negative, sign, go, gx, gp, gn, gsign)
+    library.sam_backward(_numbers(geometry, x), *map(_pointer, tensors), _threads())
+    return gx, gp, gn, gsign
+
+
+def _numbers(geometry: tuple[int, ...], x: Tensor) -> ctypes.Array:
+    values = (*geometry, *x.stride())
+    return (ctypes.c_int64 * len(values))(*values)
+
+
+def _pointer(tensor: Tensor | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
+
+
+def _threads() -> ctypes.c_int:
+    return ctypes.c_int(torch.get_num_threads())
