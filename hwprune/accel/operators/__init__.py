@@ -1,4 +1,4 @@
-"""FINN operators with an RTL backend of our own, where FINN has them in HLS only: pool, upsampling, concat, fork."""
+"""FINN operators with RTL of our own: SAM; and pool, upsampling, concat and fork, which FINN has in HLS only."""
 
 from hwprune.errors import UserError
 
@@ -22,8 +22,17 @@ def register() -> None:
     from hwprune.accel.operators.concat import StreamingConcat_rtl
     from hwprune.accel.operators.duplicate import DuplicateStreams_rtl
     from hwprune.accel.operators.maxpool2d import MaxPool2d, MaxPool2d_rtl
+    from hwprune.accel.operators.samvau import SAMVAU
+    from hwprune.accel.operators.samvau_rtl import SAMVAU_rtl
     from hwprune.accel.operators.upsample import UpsampleNearestNeighbour_rtl
 
-    fpgadataflow.register_custom_op(MaxPool2d)
-    for operator in (MaxPool2d_rtl, UpsampleNearestNeighbour_rtl, StreamingConcat_rtl, DuplicateStreams_rtl):
+    for operator in (MaxPool2d, SAMVAU):
+        fpgadataflow.register_custom_op(operator)
+    for operator in (
+        MaxPool2d_rtl,
+        UpsampleNearestNeighbour_rtl,
+        StreamingConcat_rtl,
+        DuplicateStreams_rtl,
+        SAMVAU_rtl,
+    ):
         rtl.register_custom_op(operator)

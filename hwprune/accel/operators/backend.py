@@ -1,14 +1,20 @@
 """What the operators share: FINN's RTLBackend around one of our SystemVerilog modules."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 
+from finn.custom_op.fpgadataflow.hwcustomop import HWCustomOp
 from finn.custom_op.fpgadataflow.rtlbackend import RTLBackend
 
 from hwprune.accel.operators.wrapper import verilog_wrapper
 from hwprune.accel.sources import rtl_dir
 from hwprune.errors import UserError
 from hwprune.files import write_text
+
+
+def refuse(operator: HWCustomOp, message: str) -> NoReturn:
+    """Raise UserError with the node's name before ``message``."""
+    raise UserError(f"node {operator.onnx_node.name!r} ({operator.onnx_node.op_type}): {message}")
 
 
 class StreamRTL(RTLBackend):
@@ -27,9 +33,9 @@ class StreamRTL(RTLBackend):
     def check(self) -> None:
         """Raise UserError if the node's attributes have no hardware."""
 
-    def fail(self, message: str) -> None:
+    def fail(self, message: str) -> NoReturn:
         """Raise UserError with the node's name before ``message``."""
-        raise UserError(f"node {self.onnx_node.name!r} ({self.onnx_node.op_type}): {message}")
+        refuse(self, message)
 
     def require_fold(self, attribute: str, channels: int) -> None:
         """Raise UserError unless the fold ``attribute`` divides ``channels``."""
@@ -54,7 +60,8 @@ class StreamRTL(RTLBackend):
             name,
             self.rtl_module,
             self.rtl_parameters(),
-            [self.get_instream_width(i) for i in range(len(self.onnx_node.input))],
+            # Weights have no stream.
+            [width for i in range(len(self.onnx_node.input)) if (width := self.get_instream_width(i))],
             [self.get_outstream_width(i) for i in range(len(self.onnx_node.output))],
             lane=self.input_lane(),
         )
