@@ -25,8 +25,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--neurons", choices=["mac", "mixed"], default="mixed", help="mixed: some layers are SAM")
     options = parser.parse_args()
-    totals = {"networks": 0, "layers": 0, "streams": 0, "beats": 0, "mismatches": 0}
+    totals = {"networks": 0, "layers": 0, "sam_layers": 0, "streams": 0, "beats": 0, "mismatches": 0}
 
     @seed(options.seed)
     @settings(
@@ -36,7 +37,7 @@ def main() -> None:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(net=architectures(), number=st.integers(0, 2**16), fps=st.sampled_from([2_000, 10_000, 40_000]))
+    @given(net=architectures(options.neurons), number=st.integers(0, 2**16), fps=st.sampled_from([2_000, 10_000, 40_000]))
     def run(net, number, fps):
         table, size = net
         network = integer_network(table, size, number)
@@ -53,10 +54,12 @@ def main() -> None:
             )
         totals["networks"] += 1
         totals["layers"] += len(table.layers)
+        sam = sum(layer.op == "conv" and layer.sam is not None for layer in table.layers)
+        totals["sam_layers"] += sam
         for key in ("streams", "beats", "mismatches"):
             totals[key] += getattr(result, key)
         say(
-            f"{totals['networks']:3d}: {len(table.layers)} layers, {size[0]}x{size[1]}, {result.streams} streams, "
+            f"{totals['networks']:3d}: {len(table.layers)} layers ({sam} SAM), {size[0]}x{size[1]}, {result.streams} streams, "
             f"{result.beats} beats, {result.mismatches} mismatches"
         )
         for difference in result.differences[:1]:

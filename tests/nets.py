@@ -9,14 +9,26 @@ from hwprune.models.network import Network
 from hwprune.quant.integer import IntegerNetwork, freeze
 from hwprune.quant.network import QuantNetwork
 from hwprune.quant.precision import Precision
+from hwprune.sam.settings import FORMS, Sam
 
 
 @st.composite
-def architectures(draw) -> tuple[Architecture, tuple[int, int]]:
+def sam_neurons(draw, in_channels: int, kernel: int) -> Sam | None:
+    """A neuron that fits a layer: as often MAC as SAM."""
+    form, shift = draw(st.sampled_from(FORMS)), draw(st.integers(-1, 1))
+    fits = [g for g in range(1, in_channels + 1) if in_channels % g == 0 and Sam(form=form).allows(g)]
+    if in_channels * kernel**2 > 1:
+        fits.append(0)
+    return draw(st.none() | st.sampled_from(fits).map(lambda g: Sam(form=form, group=g, shift=shift))) if fits else None
+
+
+@st.composite
+def architectures(draw, neurons: str = "mac") -> tuple[Architecture, tuple[int, int]]:
     """A detector-like table (backbone, fork, upsampled branch, one or two heads) and an image size, not always
-    square."""
+    square; with ``neurons`` "mixed" some layers are SAM."""
     activation = draw(st.sampled_from(["leaky", "relu"]))
     widths = st.integers(1, 6)
+    in_channels = draw(st.sampled_from([1, 3]))
     layers, source, scale = [], IMAGE, 1
 
     def conv(kernel=None, stride=1):
@@ -26,6 +38,9 @@ def architectures(draw) -> tuple[Architecture, tuple[int, int]]:
         padding = draw(st.sampled_from([0, kernel // 2])) if stride == 1 and scale == 1 else kernel // 2
         layers.append(Conv(name=name, inputs=(source,), out_channels=draw(widths), kernel=kernel, stride=stride,
                            padding=padding, activation=activation))  # fmt: skip
+        if neurons == "mixed":
+            into = Architecture(name="so far", in_channels=in_channels, layers=layers, heads=(name,)).channels()
+            layers[-1] = layers[-1].model_copy(update={"sam": draw(sam_neurons(into[source], kernel))})
         source = name
 
     def pool(stride):
@@ -67,9 +82,7 @@ def architectures(draw) -> tuple[Architecture, tuple[int, int]]:
     layers.append(Conv(name="head2", inputs=(source,), out_channels=draw(widths), kernel=1, norm=False,
                        activation="linear"))  # fmt: skip
     heads.append("head2")
-    table = Architecture(
-        name="random", in_channels=draw(st.sampled_from([1, 3])), layers=tuple(layers), heads=tuple(heads)
-    )
+    table = Architecture(name="random", in_channels=in_channels, layers=tuple(layers), heads=tuple(heads))
     sizes = [(h, w) for h in range(16, 25) for w in range(16, 29, 3) if _fits(table, h, w)]
     assume(sizes)
     return table, draw(st.sampled_from(sizes))

@@ -48,10 +48,10 @@ def fold_to_cycles(model: ModelWrapper, cycles: int) -> None:
     UserError
         If an operator cannot be that fast even when fully unfolded; the message says how fast it can be.
     """
-    units = [node for node in model.graph.node if node.op_type == "MVAU_rtl"]
-    others = [node for node in model.graph.node if node.op_type != "MVAU_rtl"]
+    units = [node for node in model.graph.node if node.op_type in _UNITS]
+    others = [node for node in model.graph.node if node.op_type not in _UNITS]
     for node in units:
-        _fold(node, cycles, _mvau_options(node, _channels(model, node)), [])
+        _fold(node, cycles, _UNITS[node.op_type](node, _channels(model, node)), [])
     folded = {node.name for node in units}
     for node in others:
         _fold(node, cycles, _options(node), _neighbours(model, node, folded))
@@ -203,6 +203,29 @@ def _mvau_options(node: NodeProto, channels: int) -> Iterable[dict[str, int]]:
 
     folds = [(pe, simd) for pe in _common_divisors(height) for simd in _common_divisors(width)]
     return ({"PE": pe, "SIMD": simd} for pe, simd in sorted(folds, key=cost))
+
+
+def _samvau_options(node: NodeProto, channels: int) -> Iterable[dict[str, int]]:
+    """The folds of a unit of SAM neurons, cheapest first; the last is the fastest."""
+    operator = getCustomOp(node)
+    height, width, group = (operator.get_nodeattr(name) for name in ("MH", "MW", "group"))
+
+    def cost(fold: tuple[int, int]) -> tuple[float, int]:
+        pe, simd = fold
+        aligned = max(channels, simd) % min(channels, simd) == 0
+        # As for the matrix-vector unit; a beat that holds whole groups needs no running maxima.
+        return pe * simd * (1 if aligned else 1.25) * (1 if simd % group == 0 else 1.1), pe
+
+    folds = [
+        (pe, simd)
+        for pe in _common_divisors(height)
+        for simd in _common_divisors(width)
+        if max(simd, group) % min(simd, group) == 0
+    ]
+    return ({"PE": pe, "SIMD": simd} for pe, simd in sorted(folds, key=cost))
+
+
+_UNITS = {"MVAU_rtl": _mvau_options, "SAMVAU_rtl": _samvau_options}
 
 
 def _common_divisors(number) -> list[int]:

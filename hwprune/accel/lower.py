@@ -8,72 +8,16 @@ Tensors keep the layers' names, with these suffixes: ``_pad`` (padded image), ``
 (sums), ``_copy<i>`` (branches of a fork). Nodes are called ``<layer>_<operator>``.
 """
 
-from dataclasses import dataclass, field
-
 import numpy as np
-from onnx import NodeProto, TensorProto, helper
-from qonnx.core.datatype import BaseDataType
+from onnx import NodeProto, helper
+from qonnx.core.datatype import BaseDataType, DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
-from qonnx.util.basic import qonnx_make_model
 
 from hwprune.accel.accelerator import HostAffine
+from hwprune.accel.draft import Draft
 from hwprune.accel.thresholds import activation_thresholds, elementwise_chain, sum_range, sum_type
 from hwprune.errors import UserError
-
-_DOMAIN = "finn.custom_op.fpgadataflow"
-
-
-@dataclass
-class _Lowering:
-    source: ModelWrapper
-    nodes: list[NodeProto] = field(default_factory=list)
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # channels last
-    types: dict[str, BaseDataType] = field(default_factory=dict)
-    constants: dict[str, np.ndarray] = field(default_factory=dict)
-    branches: dict[str, list[str]] = field(default_factory=dict)
-    done: set[str] = field(default_factory=set)  # names of source nodes that another node's rule took along
-    affine: list[HostAffine] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-
-    def emit(self, op: str, name: str, inputs: list[str], outputs: list[str], **attributes) -> None:
-        self.nodes.append(
-            helper.make_node(op, inputs, outputs, name=name, domain=_DOMAIN, backend="fpgadataflow", **attributes)
-        )
-
-    def tensor(self, name: str, shape: tuple[int, ...], datatype: BaseDataType) -> str:
-        self.shapes[name], self.types[name] = tuple(int(d) for d in shape), datatype
-        return name
-
-    def constant(self, name: str, value: np.ndarray, datatype: BaseDataType) -> str:
-        self.constants[name] = value.astype(np.float32)
-        return self.tensor(name, value.shape, datatype)
-
-    def made(self, name: str, shape: tuple[int, ...], datatype: BaseDataType) -> None:
-        """Announce a layer's output; where several nodes read it, each gets a branch of its own."""
-        self.tensor(name, shape, datatype)
-        readers = sum(name in node.input for node in self.source.graph.node)
-        if readers < 2:
-            self.branches[name] = [name]
-            return
-        copies = [self.tensor(f"{name}_copy{i}", shape, datatype) for i in range(readers)]
-        self.emit(
-            "DuplicateStreams",
-            f"{name}_fork",
-            [name],
-            copies,
-            NumChannels=shape[-1],
-            PE=1,
-            NumOutputStreams=readers,
-            inputDataType=datatype.name,
-            numInputVectors=list(shape[:-1]),
-            outFIFODepths=[2] * readers,
-        )
-        self.branches[name] = copies
-
-    def read(self, name: str) -> str:
-        """The next unread branch of a layer's output."""
-        return self.branches[name].pop(0)
 
 
 def lower(qonnx: ModelWrapper) -> tuple[ModelWrapper, list[HostAffine]]:
@@ -97,7 +41,7 @@ def lower(qonnx: ModelWrapper) -> tuple[ModelWrapper, list[HostAffine]]:
     UserError
         At an operator that has no hardware.
     """
-    low = _Lowering(qonnx)
+    low = Draft(qonnx)
     (image,) = qonnx.graph.input
     n, c, h, w = qonnx.get_tensor_shape(image.name)
     low.made(image.name, (n, h, w, c), qonnx.get_tensor_datatype(image.name))
@@ -107,25 +51,69 @@ def lower(qonnx: ModelWrapper) -> tuple[ModelWrapper, list[HostAffine]]:
         if node.op_type not in _RULES:
             raise UserError(f"node {node.name!r}: operator {node.op_type} has no hardware in hwprune")
         _RULES[node.op_type](low, node)
-    return _assemble(low, image.name)
+    return low.assemble(image.name)
 
 
 def _is_weight(qonnx: ModelWrapper, node: NodeProto) -> bool:
     return node.op_type == "Quant" and qonnx.get_initializer(node.input[0]) is not None
 
 
-def _conv(low: _Lowering, node: NodeProto) -> None:
+def _conv(low: Draft, node: NodeProto) -> None:
     """Padding, sliding window, matrix-vector unit; then thresholds, or the host's affine map behind a head."""
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     codes, weight_type = _weights(low.source, node.input[1])
-    stride, pads, kernel = attributes["strides"], attributes["pads"], list(codes.shape[2:])
+    stride, pads = attributes["strides"], attributes["pads"]
     if attributes.get("group", 1) != 1 or set(attributes["dilations"]) != {1} or len(node.input) > 2:
         raise UserError(f"node {node.name!r}: only dense convolutions without dilation or bias have hardware")
-    function, chain = elementwise_chain(low.source, node.output[0])
-    low.done |= {step.name for step in chain}
-    sums, result = node.output[0], chain[-1].output[0]
-    layer = result
+    layer, source, vectors = _windowed(low, node, list(codes.shape[2:]), stride, pads)
+    values = low.types[source]
+    # The window comes row by row, pixel by pixel, channels last; so do the weights.
+    matrix = codes.transpose(0, 2, 3, 1).reshape(len(codes), -1)
+    sums, ends = node.output[0], sum_range(matrix, values)
+    dtype = sum_type(*ends)
+    outputs, inputs = matrix.shape
+    low.tensor(sums, (*vectors, outputs), dtype)
+    low.emit("MVAU", f"{layer}_mvau", [source, low.constant(f"{layer}_weights", matrix.T, weight_type)], [sums],
+             MW=inputs, MH=outputs, SIMD=1, PE=1, inputDataType=values.name, weightDataType=weight_type.name,
+             outputDataType=dtype.name, accDataType=dtype.name, noActivation=1, ActVal=0, binaryXnorMode=0,
+             numInputVectors=vectors, mem_mode="internal_decoupled")  # fmt: skip
+    _activated(low, node, *ends)
 
+
+def _sam(low: Draft, node: NodeProto) -> None:
+    """As `_conv`, with the unit of SAM neurons."""
+    operator = getCustomOp(node)
+    p, n, sign = operator.values(low.source)
+    stride, padding = operator.get_nodeattr("stride"), operator.get_nodeattr("padding")
+    kernel = list(low.source.get_tensor_shape(node.input[1])[2:])
+    layer, source, vectors = _windowed(low, node, kernel, [stride] * 2, [padding] * 4)
+    values = low.types[source]
+    sums, ends = node.output[0], operator.range(low.source, int(values.min()), int(values.max()))
+    dtype = sum_type(*ends)
+    outputs, inputs = p.shape
+    low.tensor(sums, (*vectors, outputs), dtype)
+    bits = max(low.source.get_tensor_datatype(name).bitwidth() for name in operator.operands()[:2] if name)
+    operands = {"p": (p, f"UINT{bits}"), "n": (n, f"UINT{bits}"), "sign": (sign, "BIPOLAR")}
+    if operator.get_nodeattr("form") == "maxmin" and np.all(sign == 1):
+        del operands["sign"]
+    constants = [
+        low.constant(f"{layer}_{name}", value.T, DataType[kind])
+        for name, (value, kind) in operands.items()
+        if value is not None
+    ]
+    low.emit("SAMVAU", f"{layer}_samvau", [source, *constants], [sums], MW=inputs, MH=outputs, SIMD=1, PE=1,
+             form=operator.get_nodeattr("form"), group=operator.get_nodeattr("group"),
+             shift=operator.get_nodeattr("shift"), inputDataType=values.name, weightDataType=f"UINT{bits}",
+             outputDataType=dtype.name, numInputVectors=vectors)  # fmt: skip
+    _activated(low, node, *ends)
+
+
+def _windowed(
+    low: Draft, node: NodeProto, kernel: list[int], stride: list[int], pads: list[int]
+) -> tuple[str, str, list[int]]:
+    """Padding and sliding window in front of a unit: the layer's name, the tensor that the unit reads, and the shape of
+    its outputs but for the channels; ``pads`` is (top, left, bottom, right)."""
+    layer = elementwise_chain(low.source, node.output[0])[1][-1].output[0]
     source = low.read(node.input[0])
     values = low.types[source]
     n, h, w, c = low.shapes[source]
@@ -143,29 +131,26 @@ def _conv(low: _Lowering, node: NodeProto) -> None:
                  depthwise=0, inputDataType=values.name, outputDataType=values.name,
                  is1D=int(h == 1 or w == 1))  # fmt: skip
         source = window
+    return layer, source, [n, out_h, out_w]
 
-    # The window comes row by row, pixel by pixel, channels last; so do the weights.
-    matrix = codes.transpose(0, 2, 3, 1).reshape(len(codes), -1)
-    least, most = sum_range(matrix, values)
-    sum_dtype = sum_type(least, most)
-    outputs, inputs = matrix.shape
-    vectors = [n, out_h, out_w]
-    low.tensor(sums, (*vectors, outputs), sum_dtype)
-    low.emit("MVAU", f"{layer}_mvau", [source, low.constant(f"{layer}_weights", matrix.T, weight_type)], [sums],
-             MW=inputs, MH=outputs, SIMD=1, PE=1, inputDataType=values.name, weightDataType=weight_type.name,
-             outputDataType=sum_dtype.name, accDataType=sum_dtype.name, noActivation=1, ActVal=0, binaryXnorMode=0,
-             numInputVectors=vectors, mem_mode="internal_decoupled")  # fmt: skip
 
+def _activated(low: Draft, node: NodeProto, least: int, most: int) -> None:
+    """Thresholds behind a unit's sums, which lie between ``least`` and ``most``; or the host's affine map at a head."""
+    sums = node.output[0]
+    function, chain = elementwise_chain(low.source, sums)
+    low.done |= {step.name for step in chain}
+    layer = chain[-1].output[0]
     if chain[-1].op_type != "Quant":
-        low.affine.append(_host_affine(low.source, result, chain))
+        low.affine.append(_host_affine(low.source, layer, chain))
         low.outputs.append(sums)
         return
-    codes_type = getCustomOp(chain[-1]).get_integer_datatype(low.source)
+    *vectors, outputs = low.shapes[sums]
+    dtype, codes_type = low.types[sums], getCustomOp(chain[-1]).get_integer_datatype(low.source)
     thresholds = activation_thresholds(function, outputs, codes_type, least, most)
-    steps = low.constant(f"{layer}_steps", thresholds, sum_dtype)
+    steps = low.constant(f"{layer}_steps", thresholds, dtype)
     low.emit("Thresholding", f"{layer}_thresholds", [sums, steps], [layer],
-             NumChannels=outputs, PE=1, numSteps=thresholds.shape[1], inputDataType=sum_dtype.name,
-             weightDataType=sum_dtype.name, outputDataType=codes_type.name, numInputVectors=vectors,
+             NumChannels=outputs, PE=1, numSteps=thresholds.shape[1], inputDataType=dtype.name,
+             weightDataType=dtype.name, outputDataType=codes_type.name, numInputVectors=vectors,
              ActVal=int(codes_type.min()))  # fmt: skip
     low.made(layer, (*vectors, outputs), codes_type)
 
@@ -193,7 +178,7 @@ def _host_affine(qonnx: ModelWrapper, head: str, chain: list[NodeProto]) -> Host
     return HostAffine(head, scale, bias)
 
 
-def _max_pool(low: _Lowering, node: NodeProto) -> None:
+def _max_pool(low: Draft, node: NodeProto) -> None:
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     pads = list(attributes.get("pads", [0, 0, 0, 0]))
     kernel, strides = attributes["kernel_shape"], attributes["strides"]
@@ -214,7 +199,7 @@ def _max_pool(low: _Lowering, node: NodeProto) -> None:
     low.made(layer, (n, h // stride, w // stride, c), datatype)
 
 
-def _upsample(low: _Lowering, node: NodeProto) -> None:
+def _upsample(low: Draft, node: NodeProto) -> None:
     source, layer = low.read(node.input[0]), node.output[0]
     _, _, out_h, out_w = low.source.get_tensor_shape(layer)
     n, h, w, c = low.shapes[source]
@@ -224,7 +209,7 @@ def _upsample(low: _Lowering, node: NodeProto) -> None:
     low.made(layer, (n, out_h, out_w, c), datatype)
 
 
-def _concat(low: _Lowering, node: NodeProto) -> None:
+def _concat(low: Draft, node: NodeProto) -> None:
     layer, sources = node.output[0], [low.read(name) for name in node.input]
     types = {low.types[source] for source in sources}
     if len(types) > 1:
@@ -237,25 +222,4 @@ def _concat(low: _Lowering, node: NodeProto) -> None:
     low.made(layer, (*shape, sum(channels)), types.pop())
 
 
-_RULES = {"Conv": _conv, "MaxPool": _max_pool, "Resize": _upsample, "Concat": _concat}
-
-
-def _assemble(low: _Lowering, image: str) -> tuple[ModelWrapper, list[HostAffine]]:
-    """One ONNX graph of what was emitted; heads in the order of the source graph."""
-    by_head = {affine.head: (affine, tensor) for affine, tensor in zip(low.affine, low.outputs, strict=True)}
-    ordered = [by_head[output.name] for output in low.source.graph.output]
-    ends = [image, *(tensor for _, tensor in ordered)]
-    info = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, low.shapes[name]) for name in low.shapes}
-    graph = helper.make_graph(
-        low.nodes,
-        "accelerator",
-        inputs=[info[image]],
-        outputs=[info[name] for name in ends[1:]],
-        value_info=[value for name, value in info.items() if name not in ends],
-    )
-    model = ModelWrapper(qonnx_make_model(graph, producer_name="hwprune"))
-    for name, value in low.constants.items():
-        model.set_initializer(name, value)
-    for name, datatype in low.types.items():
-        model.set_tensor_datatype(name, datatype)
-    return model, [affine for affine, _ in ordered]
+_RULES = {"Conv": _conv, "SamConv": _sam, "MaxPool": _max_pool, "Resize": _upsample, "Concat": _concat}

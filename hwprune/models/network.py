@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hwprune.models.architecture import IMAGE, LEAKY_SLOPE, Architecture, Conv, Layer, MaxPool
+from hwprune.sam.layer import SamConv2d
 
 
 class ConvBlock(nn.Module):
@@ -12,9 +13,9 @@ class ConvBlock(nn.Module):
 
     def __init__(self, layer: Conv, in_channels: int):
         super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding, bias=not layer.norm
-        )
+        shape = (in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding)
+        bias = not layer.norm
+        self.conv = SamConv2d(*shape, sam=layer.sam, bias=bias) if layer.sam else nn.Conv2d(*shape, bias=bias)
         self.norm = nn.BatchNorm2d(layer.out_channels) if layer.norm else nn.Identity()
         self.activation = activation(layer.activation)
 

@@ -11,6 +11,7 @@ from onnx import NodeProto
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.core.onnx_exec import execute_onnx
+from qonnx.custom_op.registry import getCustomOp
 from qonnx.transformation.fold_constants import FoldConstants
 from qonnx.transformation.general import RemoveStaticGraphInputs, RemoveUnusedTensors, SortGraph
 from qonnx.transformation.infer_datatypes import InferDataTypes
@@ -19,6 +20,7 @@ from qonnx.transformation.infer_shapes import InferShapes
 from hwprune.files import atomic_write
 from hwprune.models.architecture import IMAGE, Architecture, Layer
 from hwprune.quant.integer import IntegerNetwork
+from hwprune.sam.qonnx_op import SamConv
 
 _ONNX_OPS = {"maxpool": "MaxPool", "upsample": "Resize", "concat": "Concat"}
 
@@ -84,7 +86,20 @@ def _clean(model: ModelWrapper, architecture: Architecture) -> ModelWrapper:
     ):
         model = model.transform(transformation)
     model.set_tensor_datatype(IMAGE, DataType["UINT8"])
+    for node in model.get_nodes_by_op_type("SamConv"):
+        _type_weights(model, getCustomOp(node))
     return model.transform(InferDataTypes())
+
+
+def _type_weights(model: ModelWrapper, operator: SamConv) -> None:
+    """The data types of a SAM layer's codes and signs, which stand in the graph as they are."""
+    *codes, sign = operator.operands()
+    for name in codes:
+        if name is not None:
+            bits = max(1, int(model.get_initializer(name).max()).bit_length())
+            model.set_tensor_datatype(name, DataType[f"UINT{bits}"])
+    if sign is not None:
+        model.set_tensor_datatype(sign, DataType["BIPOLAR"])
 
 
 def _strip_traces(model: ModelWrapper) -> None:

@@ -18,6 +18,8 @@ from hwprune.models.architecture import IMAGE, Architecture, Conv, Layer
 from hwprune.models.network import Network, activation
 from hwprune.quant.network import PIXEL_SCALE, QuantNetwork, is_signed
 from hwprune.quant.precision import Precision, shared_scales
+from hwprune.sam.integer import IntegerSamConv2d
+from hwprune.sam.quantized import sam_affine, sam_codes
 
 EXACT_LIMIT = 2**24
 """Above this, float32 no longer holds every integer."""
@@ -28,19 +30,19 @@ class IntegerConvBlock(nn.Module):
 
     def __init__(self, layer: Conv, in_channels: int, weight_bits: int, quantizer: nn.Module | None):
         super().__init__()
-        # A constant scale of one: Brevitas divides the initial value by the largest code.
-        self.conv = qnn.QuantConv2d(
-            in_channels,
-            layer.out_channels,
-            layer.kernel,
-            layer.stride,
-            layer.padding,
-            bias=False,
-            weight_quant=Int8WeightPerTensorFloat,
-            weight_bit_width=weight_bits,
-            weight_scaling_impl_type="const",
-            weight_scaling_init=float(2 ** (weight_bits - 1) - 1),
-        )
+        shape = (in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding)
+        if layer.sam:
+            self.conv = IntegerSamConv2d(*shape, layer.sam)
+        else:
+            # A constant scale of one: Brevitas divides the initial value by the largest code.
+            self.conv = qnn.QuantConv2d(
+                *shape,
+                bias=False,
+                weight_quant=Int8WeightPerTensorFloat,
+                weight_bit_width=weight_bits,
+                weight_scaling_impl_type="const",
+                weight_scaling_init=float(2 ** (weight_bits - 1) - 1),
+            )
         self.register_buffer("scale", torch.ones(1, layer.out_channels, 1, 1))
         self.register_buffer("bias", torch.zeros(1, layer.out_channels, 1, 1))
         self.activation = activation(layer.activation)
@@ -82,7 +84,7 @@ class IntegerNetwork(Network):
         return IntegerConvBlock(layer, in_channels, self.precision.of_weights(self._table, layer.name), quantizer)
 
     def accumulators(self, values: dict[str, Tensor], name: str) -> Tensor:
-        """The integers that convolution ``name`` sums, given `forward_all`'s ``values``."""
+        """The integers that layer ``name`` sums, given `forward_all`'s ``values``."""
         return self.layers[name].conv(values[self.architecture[name].input])
 
 
@@ -126,31 +128,37 @@ def freeze(network: QuantNetwork) -> IntegerNetwork:
             largest[layer.name] = max(largest[source] for source in layer.inputs)
             continue
         source, target = network.layers[layer.name], integer.layers[layer.name]
-        weight = source.conv.quant_weight()
-        codes = weight.int(float_datatype=True)
-        scale = unit[layer.input] * weight.scale.double().reshape(-1)
-        bias = torch.zeros(layer.out_channels, dtype=torch.float64)
+        scale, bias = (sam_affine if layer.sam else _affine)(source.conv, unit[layer.input])
         if layer.norm:
             norm = source.norm
             gain = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
-            scale, bias = scale * gain, norm.bias.double() - norm.running_mean.double() * gain
-        else:
-            bias = source.conv.bias.double()
+            scale, bias = scale * gain, norm.bias.double() + (bias - norm.running_mean.double()) * gain
         if source.quantizer is not None:
             unit[layer.name] = source.quantizer.act_quant.scale().double()
             bits = network.precision.activation_bits
             largest[layer.name] = 2**bits - 1
             scale, bias = scale / unit[layer.name], bias / unit[layer.name]
-        # A chip's thresholds only rise with the sum: a falling channel gets the opposite weights.
-        falling = scale < 0
-        codes[falling] = -codes[falling]
-        reach = (codes.abs().sum((1, 2, 3)).max() * largest[layer.input]).item()
+        # A chip's thresholds only rise with the sum: a falling channel gets the opposite sum.
+        reach = (sam_codes if layer.sam else _codes)(source.conv, target.conv, scale < 0, largest[layer.input])
         if reach >= EXACT_LIMIT:
             raise UserError(
                 f"layer {layer.name!r} can sum up to {reach:.0f}, past the 2**24 that float32 holds exactly: "
                 "use fewer bits or fewer input channels"
             )
-        target.conv.weight.copy_(codes)
         target.scale.copy_(scale.abs().float().reshape(1, -1, 1, 1))
         target.bias.copy_(bias.float().reshape(1, -1, 1, 1))
     return integer
+
+
+def _affine(source: qnn.QuantConv2d, unit: Tensor) -> tuple[Tensor, Tensor]:
+    """What one step of a channel's sum stands for, and its constant; float64 (J,) each."""
+    scale = unit * source.quant_weight().scale.double().reshape(-1)
+    return scale, torch.zeros_like(scale) if source.bias is None else source.bias.double()
+
+
+def _codes(source: qnn.QuantConv2d, target: qnn.QuantConv2d, falling: Tensor, largest: int) -> float:
+    """Copy the integer weights, negated where ``falling``; a bound of the sums for inputs up to ``largest``."""
+    codes = source.quant_weight().int(float_datatype=True)
+    codes[falling] = -codes[falling]
+    target.weight.copy_(codes)
+    return (codes.abs().sum((1, 2, 3)).max() * largest).item()

@@ -4,6 +4,8 @@ Weights have a scale for each output channel, activations one for each tensor (o
 joins). The integer form that goes onto the chip is made from it by `hwprune.quant.integer.freeze`.
 """
 
+from collections.abc import Callable
+
 import brevitas.nn as qnn
 import torch
 from brevitas.quant import Int8ActPerTensorFloat, Int8WeightPerChannelFloat, Uint8ActPerTensorFloat
@@ -11,7 +13,8 @@ from torch import Tensor, nn
 
 from hwprune.models.architecture import Architecture, Conv, Layer
 from hwprune.models.network import Network, activation
-from hwprune.quant.precision import Precision, shared_scales
+from hwprune.quant.precision import Precision, convolutions_behind, shared_scales
+from hwprune.sam.quantized import QuantSamConv2d
 
 PIXEL_SCALE = 1 / 255
 """The unit of an 8-bit pixel: the network is trained on pixels in 0..1."""
@@ -27,18 +30,20 @@ def is_signed(layer: Conv) -> bool:
 class QuantConvBlock(nn.Module):
     """`hwprune.models.network.ConvBlock` with quantised weights, and a quantiser on its output unless it is a head."""
 
-    def __init__(self, layer: Conv, in_channels: int, weight_bits: int, quantizer: nn.Module | None):
+    def __init__(
+        self, layer: Conv, in_channels: int, weight_bits: int, quantizer: nn.Module | None, unit: Callable[[], Tensor]
+    ):
         super().__init__()
-        self.conv = qnn.QuantConv2d(
-            in_channels,
-            layer.out_channels,
-            layer.kernel,
-            layer.stride,
-            layer.padding,
-            bias=not layer.norm,
-            weight_quant=Int8WeightPerChannelFloat,
-            weight_bit_width=weight_bits,
-        )
+        shape = (in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding)
+        if layer.sam:
+            self.conv = QuantSamConv2d(*shape, sam=layer.sam, bits=weight_bits, unit=unit, bias=not layer.norm)
+        else:
+            self.conv = qnn.QuantConv2d(
+                *shape,
+                bias=not layer.norm,
+                weight_quant=Int8WeightPerChannelFloat,
+                weight_bit_width=weight_bits,
+            )
         self.norm = nn.BatchNorm2d(layer.out_channels) if layer.norm else nn.Identity()
         self.activation = activation(layer.activation)
         self.quantizer = quantizer
@@ -67,7 +72,7 @@ class QuantNetwork(Network):
     def __init__(self, architecture: Architecture, precision: Precision):
         self.precision = precision
         architecture = precision.apply(architecture)
-        self._owner = shared_scales(architecture)
+        self._owner, self._behind = shared_scales(architecture), convolutions_behind(architecture)
         self._quantizers: dict[str, nn.Module] = {}
         self._table = architecture
         super().__init__(architecture)
@@ -76,7 +81,14 @@ class QuantNetwork(Network):
         if layer.op != "conv":
             return super().make(layer, in_channels)
         bits = self.precision.of_weights(self._table, layer.name)
-        return QuantConvBlock(layer, in_channels, bits, self._quantizer(layer))
+        return QuantConvBlock(layer, in_channels, bits, self._quantizer(layer), lambda: self.step(layer.input))
+
+    def step(self, name: str) -> Tensor:
+        """What an integer 1 in the output of layer ``name`` (or of the image) stands for, a scalar."""
+        sources = self._behind[name]
+        if not sources:
+            return torch.tensor(PIXEL_SCALE)
+        return self._quantizers[self._owner[sources[0]]].act_quant.scale()
 
     def _quantizer(self, layer: Conv) -> nn.Module | None:
         owner = self._owner.get(layer.name)
@@ -99,8 +111,7 @@ class QuantNetwork(Network):
             if self._table[name].op == "conv":
                 mine = self.layers[name]
                 with torch.no_grad():
-                    mine.conv.weight.copy_(block.conv.weight)
-                    if block.conv.bias is not None:
-                        mine.conv.bias.copy_(block.conv.bias)
+                    for parameter, value in block.conv.named_parameters():
+                        mine.conv.get_parameter(parameter).copy_(value)
                 mine.norm.load_state_dict(block.norm.state_dict())
         return self

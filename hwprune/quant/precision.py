@@ -68,15 +68,20 @@ def shared_scales(architecture: Architecture) -> dict[str, str]:
     Tensors that meet in a concatenation must count in the same unit, so the convolutions behind them share one
     quantiser; pooling and nearest upsampling pass integers through unchanged.
     """
-    owner: dict[str, str] = {}
-    behind: dict[str, list[str]] = {IMAGE: []}
+    behind = convolutions_behind(architecture)
+    owner = {layer.name: layer.name for layer in architecture.layers if layer.op == "conv"}
     for layer in architecture.layers:
-        if layer.op == "conv":
-            owner[layer.name], behind[layer.name] = layer.name, [layer.name]
-            continue
-        behind[layer.name] = sorted({conv for source in layer.inputs for conv in behind[source]})
         if layer.op == "concat" and behind[layer.name]:
             joined = {owner[conv] for conv in behind[layer.name]}
             first = next(conv for conv in owner if conv in joined)
             owner = {conv: first if leader in joined else leader for conv, leader in owner.items()}
     return {conv: leader for conv, leader in owner.items() if conv not in architecture.heads}
+
+
+def convolutions_behind(architecture: Architecture) -> dict[str, list[str]]:
+    """For the image and every layer, the convolutions that made its values, itself included."""
+    behind: dict[str, list[str]] = {IMAGE: []}
+    for layer in architecture.layers:
+        sources = [layer.name] if layer.op == "conv" else {conv for name in layer.inputs for conv in behind[name]}
+        behind[layer.name] = sorted(sources)
+    return behind

@@ -35,19 +35,20 @@ class Sam(BaseModel):
         ValueError
             If the group does not divide the channels; the message names the groups that do.
         """
-        if self.group == 0:
-            return in_channels * kernel**2
-        if in_channels % self.group:
-            fits = ", ".join(str(g) for g in range(1, in_channels + 1) if in_channels % g == 0 and self.allows(g))
+        size = self.group or in_channels * kernel**2
+        if self.group and in_channels % self.group:
             raise ValueError(f"a SAM group of {self.group} does not divide {in_channels} input channels; "
-                             f"groups that do: {fits or 'none'}, or 0 for the whole receptive field")  # fmt: skip
-        if not self.allows(self.group):
-            raise ValueError(
-                f"a SAM group of 1 in the form {self.form} does not depend on its input; take at least 2, or 0"
-            )
-        return self.group
+                             f"{self._way_out(in_channels)}")  # fmt: skip
+        if not self.allows(size):
+            raise ValueError(f"a SAM group of 1 in the form {self.form} does not depend on its input; "
+                             f"{self._way_out(in_channels)}")  # fmt: skip
+        return size
 
     def allows(self, group: int) -> bool:
         """Whether groups of this size depend on their input: a maximum of one is a sum, and a difference of such sums
         is a constant."""
         return group > 1 or self.form != "difference"
+
+    def _way_out(self, in_channels: int) -> str:
+        fits = [str(g) for g in range(1, in_channels + 1) if in_channels % g == 0 and self.allows(g)]
+        return f"groups that do: {', '.join(fits) or 'none'}, or 0 for the whole receptive field"

@@ -24,7 +24,7 @@ def finn(tmp_path_factory):
 
 
 @settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
-@given(net=architectures(), seed=st.integers(0, 2**16))
+@given(net=st.sampled_from(["mac", "mixed"]).flatmap(architectures), seed=st.integers(0, 2**16))
 def test_finns_own_execution_gives_the_networks_integers(net, seed, tmp_path_factory):
     table, size = net
     network = integer_network(table, size, seed)

@@ -14,12 +14,13 @@ from hwprune.quant.export import accumulator, execute, export_qonnx
 from hwprune.quant.integer import freeze
 from hwprune.quant.network import QuantNetwork
 from hwprune.quant.precision import Precision, shared_scales
+from hwprune.sam.settings import FORMS, Sam
 from tests.nets import architectures, images, integer_network
 
 
 # Shrinking a failure would take minutes: each example trains and exports a network.
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
-@given(net=architectures(), seed=st.integers(0, 2**16))
+@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@given(net=st.sampled_from(["mac", "mixed"]).flatmap(architectures), seed=st.integers(0, 2**16))
 def test_qonnx_and_brevitas_agree_on_every_layer(net, seed, tmp_path_factory):
     table, size = net
     network = integer_network(table, size, seed)
@@ -39,9 +40,11 @@ def test_qonnx_and_brevitas_agree_on_every_layer(net, seed, tmp_path_factory):
 
 
 @pytest.mark.parametrize("activation", ["leaky", "relu"])
-def test_freezing_keeps_what_training_reached(activation):
+@pytest.mark.parametrize("sam", [None, *(Sam(form=form, group=2, shift=shift) for form in FORMS for shift in (-1, 1))])
+def test_freezing_keeps_what_training_reached(activation, sam):
     torch.manual_seed(0)
     table = yolov3_tiny(2, [4, 6, 8, 8, 8, 8, 8, 8, 8, 4, 8])
+    table = table.with_neurons(dict.fromkeys(("conv2", "conv4", "conv8", "conv12", "conv13"), sam))
     precision = Precision(activation=activation)
     network = QuantNetwork(table, precision).start_from(Network(table))
     network.train()

@@ -107,8 +107,10 @@ def test_groups_that_do_not_fit_are_refused_with_those_that_do():
     assert Sam(group=3).group_size(6, 3) == 3
     with pytest.raises(ValueError, match="group of 4 does not divide 6 input channels; groups that do: 2, 3, 6, or 0"):
         Sam(group=4).group_size(6, 3)
-    with pytest.raises(ValueError, match="does not depend on its input"):
+    with pytest.raises(ValueError, match="does not depend on its input; groups that do: 2, 3, 6"):
         Sam(group=1).group_size(6, 3)
+    with pytest.raises(ValueError, match="does not depend on its input; groups that do: none"):
+        Sam(group=0).group_size(1, 1)
     assert Sam(form="signed", group=1).group_size(6, 3) == 1
     with pytest.raises(ValidationError):
         Sam(form="mac")

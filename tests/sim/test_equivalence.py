@@ -144,7 +144,7 @@ def test_a_sum_in_every_cycle_survives_back_pressure(tmp_path):
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )
-@given(net=architectures(), seed=st.integers(0, 2**16))
+@given(net=st.sampled_from(["mac", "mixed"]).flatmap(architectures), seed=st.integers(0, 2**16))
 def test_random_networks_agree(net, seed, tmp_path_factory):
     table, size = net
     network, accelerator, simulator = compiled(table, size, seed, tmp_path_factory.mktemp("random"), target_fps=5_000)
