@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from hwprune.models.architecture import IMAGE, Architecture
+from hwprune.models.architecture import IMAGE, Architecture, Conv
 
 
 @dataclass(frozen=True)
@@ -85,3 +85,12 @@ def channel_groups(architecture: Architecture) -> tuple[Group, ...]:
             tied = {name: tuple(numbers[root] for root in roots[name]) for name in names}
             groups.append(Group(names[0], len(numbers), tied))
     return tuple(groups)
+
+
+def input_groups(layer: Conv, in_channels: int) -> tuple[int, int]:
+    """Into groups of how many consecutive input channels a SAM layer falls, and how many of each must stay.
+
+    All must keep equally many, for hardware has one size of group for a layer; a difference needs two connections.
+    """
+    places = 1 if layer.sam.group else layer.kernel**2
+    return layer.sam.group or in_channels, 1 if layer.sam.allows(places) else 2

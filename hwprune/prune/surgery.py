@@ -10,25 +10,34 @@ from copy import deepcopy
 import torch
 from torch import Tensor
 
-from hwprune.models.architecture import IMAGE, Architecture
-from hwprune.models.network import ConvBlock, Network
-from hwprune.prune.groups import channel_groups
+from hwprune.models.architecture import IMAGE, Architecture, Conv
+from hwprune.models.network import Network
+from hwprune.prune.groups import channel_groups, input_groups
+from hwprune.sam.settings import Sam
 
 Kept = Mapping[str, Sequence[int]]
+CONNECTIONS = ("conv.weight", "conv.positive", "conv.negative")
+"""The tensors of a block with one number for each output, input and place of the kernel."""
 
 
 def prune(network: Network, kept: Kept, compensate: bool = True) -> Network:
     """A new network without the removed channels; ``network`` itself is not changed.
 
-    Without ``compensate`` it computes what ``network`` computes with the removed channels set to zero after their
-    activation (see `mask`).
+    Without ``compensate`` it computes what ``network`` computes while no layer reads the removed channels (see `mask`):
+    they leave the sums of convolutions and the extremes of SAM neurons. All groups of a SAM layer must lose equally
+    many, for hardware has one size of group; `hwprune.prune.balance` sees to it.
 
     With ``compensate`` a removed channel is taken for the constant that it is where its scale is zero, ``act(beta)``,
     and every convolution that read it gets what it lost: ``sum(kernel) * constant``, through its running mean, or
     through its bias where it has no batch norm. Constants pass max-pools and upsampling unchanged, are shifted by
     concats and summed by residual joins. This is exact where the scales are zero and the reading convolution pads
     nothing; a padded one sees zeros, not the constant, beyond the border, so its outermost pixels differ. A removed
-    channel of a convolution without batch norm is taken for ``act(bias)``.
+    channel of a convolution without batch norm is taken for ``act(bias)``, one of a SAM layer without batch norm for
+    zero: it has no scale.
+
+    A SAM layer that reads removed channels gets nothing: what a constant c adds to max(x + P) is a bound, c + P at the
+    least (c = 0 at padded pixels), and not a term that a bias could hold. Where the bound never decides, removal is
+    exact without it.
 
     Parameters
     ----------
@@ -47,21 +56,22 @@ def prune(network: Network, kept: Kept, compensate: bool = True) -> Network:
     Raises
     ------
     ValueError
-        If ``kept`` names an unknown group or channel, or leaves a group empty.
+        If ``kept`` names an unknown group or channel, leaves a layer without channels, or leaves the groups of a SAM
+        layer unequal or too small.
     """
     architecture = network.architecture
     stays = _stays(architecture, kept)
     constants = _constants(network) if compensate else None
-    state, widths = {}, {}
+    state, changes = {}, {}
     with torch.no_grad():
         for layer in architecture.layers:
             if layer.op != "conv":
                 continue
             out, into = stays[layer.name], stays[layer.input]
-            widths[layer.name] = int(out.sum())
+            changes[layer.name] = {"out_channels": int(out.sum()), "sam": _narrowed(layer, into)}
             block, prefix = network.layers[layer.name], f"layers.{layer.name}"
             tensors = {name: tensor.to(copy=True) for name, tensor in block.state_dict().items()}
-            if compensate and not into.all():
+            if compensate and not layer.sam and not into.all():
                 lost = block.conv.weight.sum((2, 3))[:, ~into] @ constants[layer.input][~into]
                 if layer.norm:
                     tensors["norm.running_mean"] -= lost
@@ -70,26 +80,47 @@ def prune(network: Network, kept: Kept, compensate: bool = True) -> Network:
             for name, tensor in tensors.items():
                 if tensor.ndim:  # but for the count of batches
                     tensor = tensor[out]
-                state[f"{prefix}.{name}"] = tensor[:, into].contiguous() if name == "conv.weight" else tensor
+                state[f"{prefix}.{name}"] = tensor[:, into].contiguous() if name in CONNECTIONS else tensor
     with torch.device("meta"):
-        small = Network(architecture.with_widths(widths))
+        small = Network(architecture.changed(changes))
     small.load_state_dict(state, assign=True)
     return small.train(network.training)
 
 
 def mask(network: Network, kept: Kept) -> Network:
-    """A copy of ``network``, as wide as before, whose removed channels are zero after their activation.
+    """A copy of ``network``, as wide as before, in which no layer reads the removed channels.
 
-    Their scale and shift become zero (kernel and bias where there is no batch norm), and every activation of a layer
-    table maps zero to zero.
+    A convolution has zeros for them. A SAM neuron has the weights that never win, -inf for a maximum and inf for a
+    minimum: every group of a network that can be pruned keeps a finite one, which also gets the whole gradient.
     """
     stays, masked = _stays(network.architecture, kept), deepcopy(network)
     with torch.no_grad():
-        for name, block in masked.layers.items():
-            if isinstance(block, ConvBlock):
-                for parameter in (block.conv if block.conv.bias is not None else block.norm).parameters():
-                    parameter[~stays[name]] = 0
+        for layer in network.architecture.layers:
+            if layer.op != "conv":
+                continue
+            gone, conv = ~stays[layer.input], masked.layers[layer.name].conv
+            if not layer.sam:
+                conv.weight[:, gone] = 0
+                continue
+            _narrowed(layer, ~gone)
+            conv.positive[:, gone] = -torch.inf
+            if conv.negative is not None:
+                conv.negative[:, gone] = torch.inf if layer.sam.form == "maxmin" else -torch.inf
     return masked
+
+
+def _narrowed(layer: Conv, into: Tensor) -> Sam | None:
+    """The neuron of ``layer`` when only the input channels ``into`` (bool) stay."""
+    if not layer.sam:
+        return None
+    size, least = input_groups(layer, len(into))
+    left = into.reshape(-1, size).sum(1)
+    if left.min() < least or left.min() < left.max():
+        raise ValueError(
+            f"SAM layer {layer.name!r}: its groups of {size} input channels would keep {left.min()} to {left.max()} of "
+            f"them; all must keep equally many, at least {least}"
+        )
+    return layer.sam.model_copy(update={"group": int(left[0]) if layer.sam.group else 0})
 
 
 def _stays(architecture: Architecture, kept: Kept) -> dict[str, Tensor]:
@@ -104,6 +135,11 @@ def _stays(architecture: Architecture, kept: Kept) -> dict[str, Tensor]:
             raise ValueError(f"group {name!r}: kept {channels} should be ascending channels of 0 to {group.width - 1}")
         for conv, numbers in group.members.items():
             convs[conv] = torch.isin(torch.tensor(numbers), torch.tensor(channels))
+            if not convs[conv].any():
+                raise ValueError(
+                    f"group {name!r}: kept {channels} leave layer {conv!r} no channel; "
+                    f"its channels are {', '.join(map(str, sorted(set(numbers))))} of the group"
+                )
     stays = {IMAGE: torch.ones(architecture.in_channels, dtype=torch.bool)}
     for layer in architecture.layers:
         incoming = [stays[source] for source in layer.inputs]
@@ -127,7 +163,10 @@ def _constants(network: Network) -> dict[str, Tensor]:
         match layer.op:
             case "conv":
                 block = network.layers[layer.name]
-                constants[layer.name] = block.activation(block.norm.bias if layer.norm else block.conv.bias)
+                shift = block.norm.bias if layer.norm else block.conv.bias
+                constants[layer.name] = block.activation(
+                    torch.zeros_like(shift) if layer.sam and not layer.norm else shift
+                )
             case "concat":
                 constants[layer.name] = torch.cat(incoming)
             case "add":

@@ -1,23 +1,32 @@
 """Random layer tables and networks for the tests of this folder."""
 
+from itertools import chain
+
 import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
 from hwprune.models.architecture import IMAGE, Add, Architecture, Concat, Conv, MaxPool, Upsample
 from hwprune.models.network import ConvBlock, Network
+from hwprune.prune.balance import balance
 from hwprune.prune.groups import channel_groups
+from hwprune.prune.settings import PruneSettings
+from hwprune.sam import neuron
+from tests.nets import sam_neurons
 
 SIZE = 8  # of the image, in pixels
 
 
 @st.composite
-def architectures(draw, padding=True, norms_only=False):
-    """A table of 4 to 20 layers with forks, concats, residual joins, pools and upsampling, and one or two heads."""
+def architectures(draw, padding=True, norms_only=False, sam=False, activations=("leaky", "relu", "linear")):
+    """A table of 4 to 20 layers with forks, concats, residual joins, pools and upsampling, and one or two heads; with
+    ``sam`` some layers are SAM."""
     channels, sizes, layers = {IMAGE: draw(st.integers(1, 3))}, {IMAGE: SIZE}, []
 
     def emit(row, *sources, out, size, **fields):
         name = f"{row.model_fields['op'].default}{len(layers)}"
+        if row is Conv and sam:
+            fields["sam"] = draw(sam_neurons(channels[sources[0]], fields["kernel"]))
         layers.append(row(name=name, inputs=sources, **fields))
         channels[name], sizes[name] = out, size
 
@@ -28,13 +37,15 @@ def architectures(draw, padding=True, norms_only=False):
         stride = draw(st.sampled_from((1, 1, 2)))
         emit(Conv, source, out=out, size=(sizes[source] + 2 * pad - kernel) // stride + 1, out_channels=out,
              kernel=kernel, stride=stride, padding=pad, norm=norms_only or draw(st.integers(0, 4)) > 0,
-             activation=draw(st.sampled_from(("leaky", "relu", "linear"))))  # fmt: skip
+             activation=draw(st.sampled_from(activations)))  # fmt: skip
 
     def same(source):
         """Tensors of this tensor's size."""
         return [name for name in sizes if sizes[name] == sizes[source]]
 
-    conv(IMAGE, draw(st.integers(2, 5)))
+    # Widths that have groups, and groups that can shrink.
+    widths = st.sampled_from((4, 6, 8)) if sam else st.integers(2, 6)
+    conv(IMAGE, draw(widths))
     for _ in range(draw(st.integers(2, 9))):
         # Mostly the newest, so that tables get deep; sometimes an older one, so that they fork.
         names = list(channels)
@@ -55,10 +66,10 @@ def architectures(draw, padding=True, norms_only=False):
                 emit(Add, *parts, out=channels[source], size=sizes[source])
             case "residual":
                 out = channels[source]
-                emit(Conv, source, out=out, size=sizes[source], out_channels=out, kernel=1)
+                emit(Conv, source, out=out, size=sizes[source], out_channels=out, kernel=1, activation=activations[0])
                 emit(Add, source, layers[-1].name, out=out, size=sizes[source])
             case _:
-                conv(source, draw(st.integers(2, 6)))
+                conv(source, draw(widths))
     newest = layers[-1].name
     emit(Conv, newest, out=4, size=sizes[newest], out_channels=4, kernel=1, norm=False, activation="linear")
     heads = {layers[-1].name: None}
@@ -78,16 +89,33 @@ def network_of(architecture, seed) -> Network:
     return network
 
 
+def exact_network_of(architecture, seed) -> Network:
+    """Like `network_of`, but all that it computes (without leaky activations) is whole numbers, so that no rounding
+    depends on the order of a sum."""
+    generator = torch.Generator().manual_seed(seed)
+    network = Network(architecture).double().eval()
+    for name, tensor in network.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.fill_(1 - 1e-5)
+        elif name.endswith("norm.weight"):
+            tensor.copy_(torch.randint(0, 2, tensor.shape, generator=generator) * 2 - 1)
+        elif tensor.is_floating_point():
+            most = 1 if name.endswith("conv.weight") else 4
+            tensor.copy_(torch.randint(-most, most + 1, tensor.shape, generator=generator))
+    return network
+
+
 @st.composite
 def kept_channels(draw, architecture):
-    """Any non-empty choice in most of the groups."""
-    kept = {}
+    """A choice in most of the groups, made to fit the layers that read it."""
+    kept, importance = {}, {}
     for group in channel_groups(architecture):
         if draw(st.integers(0, 4)):
-            channels, least = st.integers(0, group.width - 1), min(1, group.width - 1)
-            removed = draw(st.sets(channels, min_size=least, max_size=group.width - 1))
-            kept[group.name] = tuple(i for i in range(group.width) if i not in removed)
-    return kept
+            ranks = draw(st.permutations(range(group.width)))
+            stay = draw(st.integers(1, group.width))
+            kept[group.name] = tuple(i for i, rank in enumerate(ranks) if rank < stay)
+            importance[group.name] = -torch.tensor(ranks, dtype=torch.float64)
+    return balance(architecture, importance, kept, PruneSettings(min_channels=1, multiple=1))
 
 
 def removed_outputs(architecture, kept) -> dict[str, list[int]]:
@@ -108,22 +136,40 @@ def silence(network, kept) -> None:
             (block.conv if block.conv.bias is not None else block.norm).weight[channels] = 0
 
 
-def zero_after_activation(network, kept, x) -> list[Tensor]:
-    """The outputs while hooks set the removed channels to zero."""
-    handles = []
-    for name, channels in removed_outputs(network.architecture, kept).items():
+def without_channels(network, kept, x) -> list[Tensor]:
+    """The outputs while each convolution reads zero for the removed channels, and the removed connections of each SAM
+    layer are left out of its definition."""
+    removed = removed_outputs(network.architecture, kept)
+    values, gone = {IMAGE: x}, {IMAGE: [False] * x.shape[1]}
+    for layer in network.architecture.layers:
+        incoming, lost = [values[source] for source in layer.inputs], [gone[source] for source in layer.inputs]
+        module = network.layers[layer.name]
+        if layer.op != "conv":
+            values[layer.name] = module(*incoming)
+            gone[layer.name] = list(chain.from_iterable(lost)) if layer.op == "concat" else lost[0]
+            continue
+        if layer.sam:
+            sums = _sam_without(module.conv, incoming[0], lost[0])
+        else:
+            sums = module.conv(incoming[0] * ~torch.tensor(lost[0])[:, None, None])
+        values[layer.name] = module.activation(module.norm(sums))
+        gone[layer.name] = [i in removed.get(layer.name, ()) for i in range(layer.out_channels)]
+    return [values[head] for head in network.architecture.heads]
 
-        def hook(_, __, output, channels=channels):
-            output = output.clone()
-            output[:, channels] = 0
-            return output
 
-        handles.append(network.layers[name].register_forward_hook(hook))
-    try:
-        return network(x)
-    finally:
-        for handle in handles:
-            handle.remove()
+def _sam_without(conv, x, lost) -> Tensor:
+    stays = ~torch.tensor(lost)
+    if conv.sam.group:
+        per_group = stays.reshape(-1, conv.sam.group).sum(1)
+        assert per_group.eq(per_group[0]).all()
+        group = int(per_group[0])
+    else:
+        group = int(stays.sum()) * conv.positive.shape[-1] ** 2
+    seen = neuron.windows(x[:, stays].numpy(), conv.positive.shape[-1], conv.stride, conv.padding)
+    p, n = (None if w is None else neuron.connections(w[:, stays].numpy()) for w in (conv.positive, conv.negative))
+    sign = None if conv.polarity is None else torch.where(conv.polarity >= 0, 1.0, -1.0).numpy()
+    sums = torch.from_numpy(neuron.sam(seen, conv.sam.form, group, p, n, sign)).permute(0, 3, 1, 2)
+    return sums if conv.bias is None else sums + conv.bias[:, None, None]
 
 
 def assert_same(found, expected, tolerance):

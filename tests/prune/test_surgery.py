@@ -2,17 +2,18 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from tables import (
     SIZE,
     architectures,
     assert_same,
+    exact_network_of,
     kept_channels,
     network_of,
     removed_outputs,
     silence,
-    zero_after_activation,
+    without_channels,
 )
 
 from hwprune.models.architecture import IMAGE, Add, Architecture, Concat, Conv, MaxPool, Upsample
@@ -20,6 +21,7 @@ from hwprune.models.network import Network
 from hwprune.models.yolov3_tiny import yolov3_tiny
 from hwprune.prune.groups import channel_groups
 from hwprune.prune.surgery import mask, prune
+from hwprune.sam.settings import FORMS, Sam
 
 
 def pixels(architecture, seed, dtype=torch.float64, height=SIZE, width=SIZE):
@@ -28,18 +30,32 @@ def pixels(architecture, seed, dtype=torch.float64, height=SIZE, width=SIZE):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.data(), st.booleans())
+@given(st.data(), st.booleans(), st.booleans())
 @torch.no_grad()
-def test_small_network_is_the_masked_big_one(data, compensate):
-    architecture = data.draw(architectures())
+def test_small_network_is_the_masked_big_one(data, sam, compensate):
+    architecture = data.draw(architectures(sam=sam))
     kept = data.draw(kept_channels(architecture))
     network, x = network_of(architecture, 1), pixels(architecture, 2)
-    expected = zero_after_activation(network, kept, x)
+    expected = without_channels(network, kept, x)
     masked = mask(network, kept)
     assert_same(masked(x), expected, 1e-10)
     assert_same(prune(network, kept, compensate=False)(x), expected, 1e-10)
-    # In the masked network a removed channel is the constant zero, so there is nothing to make good.
+    # No layer of the masked network reads a removed channel, so there is nothing to make good.
     assert_same(prune(masked, kept, compensate=compensate)(x), expected, 1e-10)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+@torch.no_grad()
+def test_without_rounding_they_are_equal_bit_for_bit(data):
+    architecture = data.draw(architectures(sam=True, activations=("relu", "linear")))
+    kept = data.draw(kept_channels(architecture))
+    network, x = exact_network_of(architecture, 1), pixels(architecture, 2).mul(16).round()
+    values = mask(network, kept).forward_all(x)
+    assume(all(value.abs().max() < 2**48 for value in values.values()))  # so far are all sums exact
+    small = prune(network, kept, compensate=False)
+    for head, found, expected in zip(architecture.heads, small(x), without_channels(network, kept, x), strict=True):
+        assert torch.equal(found, values[head]) and torch.equal(found, expected)
 
 
 @settings(max_examples=60, deadline=None)
@@ -53,11 +69,53 @@ def test_constants_are_made_good_where_nothing_is_padded(data):
     assert_same(prune(network, kept)(x), network(x), 1e-10)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+@torch.no_grad()
+def test_constants_are_made_good_in_convolutions_and_leave_the_extremes_of_sam_layers(data):
+    architecture = data.draw(architectures(padding=False, norms_only=True, sam=True))
+    kept = data.draw(kept_channels(architecture))
+    network, x = network_of(architecture, 3), pixels(architecture, 4)
+    silence(network, kept)
+    masked = mask(network, kept)
+    for layer in architecture.layers:
+        if layer.op == "conv" and not layer.sam:  # convolutions go on reading all channels
+            masked.layers[layer.name] = network.layers[layer.name]
+    assert_same(prune(network, kept)(x), masked(x), 1e-10)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("group", [0, 3])
+def test_gradients_of_a_masked_sam_layer_are_those_of_the_small_one(form, group):
+    architecture = Architecture(
+        name="t",
+        layers=(
+            Conv(name="a", inputs=(IMAGE,), out_channels=6, kernel=1),
+            Conv(name="b", inputs=("a",), out_channels=4, kernel=3, padding=1, sam=Sam(form=form, group=group)),
+        ),
+        heads=("b",),
+    )
+    network, stay = network_of(architecture, 12), [1, 2, 3, 5]
+    small, masked = prune(network, {"a": stay}, compensate=False), mask(network, {"a": stay})
+    x = pixels(architecture, 13)
+    for cut in (small, masked):
+        cut(x)[0].square().sum().backward()
+    for name, parameter in small.named_parameters():
+        expected = parameter.grad
+        found = masked.get_parameter(name).grad
+        if name.startswith("layers.a."):
+            found = found[stay]
+        elif name in ("layers.b.conv.positive", "layers.b.conv.negative"):
+            assert not found[:, [0, 4]].any()
+            found = found[:, stay]
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.data())
 @torch.no_grad()
 def test_removing_nothing_is_the_identity(data):
-    architecture = data.draw(architectures())
+    architecture = data.draw(architectures(sam=True))
     network = network_of(architecture, 5)
     everything = {group.name: tuple(range(group.width)) for group in channel_groups(architecture)}
     for kept in ({}, everything):
@@ -71,13 +129,13 @@ def test_removing_nothing_is_the_identity(data):
 @settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_the_old_network_is_left_alone_and_shares_no_memory(data):
-    architecture = data.draw(architectures())
+    architecture = data.draw(architectures(sam=True))
     kept = data.draw(kept_channels(architecture))
     network = network_of(architecture, 6)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     for result in (prune(network, kept), mask(network, kept)):
         for tensor in result.state_dict().values():
-            tensor.add_(1)
+            tensor.fill_(1)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
@@ -93,7 +151,7 @@ def test_tiny_yolov3_in_single_precision():
     assert [layer.out_channels for layer in small.architecture.layers if layer.op == "conv"] == [
         4, 4, 8, 8, 8, 12, 16, 8, 12, 21, 4, 8, 21
     ]  # fmt: skip
-    assert_same(small(x), zero_after_activation(network, kept, x), 1e-5)
+    assert_same(small(x), without_channels(network, kept, x), 1e-5)
 
 
 @torch.no_grad()

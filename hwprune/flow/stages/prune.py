@@ -10,6 +10,7 @@ def run(context: StageContext) -> Outcome:
     from hwprune.detect.evaluate import evaluate, predictor
     from hwprune.files import write_json
     from hwprune.models.store import save_model
+    from hwprune.prune.balance import balance
     from hwprune.prune.importance import METHODS
     from hwprune.prune.report import compare
     from hwprune.prune.select import select
@@ -17,7 +18,8 @@ def run(context: StageContext) -> Outcome:
 
     network, head = common.load_checkpoint(context.inputs["sparsify"])
     settings = context.recipe.prune
-    kept = select(METHODS[settings.method](network), settings)
+    importance = METHODS[settings.method](network)
+    kept = balance(network.architecture, importance, select(importance, settings), settings)
     small = prune(network.eval(), kept)
     change = compare(network.architecture, small.architecture, *head.image_size)
     result = evaluate(predictor(small), open_dataset(context.recipe.data).val, head)
