@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-accumulates, layer by layer."""
+"""What a network costs: parameters, multiply-accumulates and the operations of SAM neurons, layer by layer."""
 
 from pydantic import BaseModel, ConfigDict
 from torch import nn
@@ -18,9 +18,14 @@ class LayerCost(BaseModel):
     height, width
         Output size in pixels.
     parameters
-        Kernel, and bias or the two vectors of the batch norm.
+        Kernel, or the weights of a SAM layer (two for each connection, or one and a polarity for each group), and bias
+        or the two vectors of the batch norm.
     macs
-        Multiply-accumulates per image; a padded pixel counts like any other, as it does in hardware.
+        Multiply-accumulates per image; a padded pixel counts like any other, as it does in hardware. None in a SAM
+        layer.
+    sam_ops
+        Weights that SAM neurons apply per image, each with an addition and a comparison; a connection of two weights
+        counts twice.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +36,7 @@ class LayerCost(BaseModel):
     width: int
     parameters: int
     macs: int
+    sam_ops: int
 
 
 def parameters(network: nn.Module) -> int:
@@ -43,8 +49,13 @@ def macs(architecture: Architecture, height: int, width: int) -> int:
     return sum(row.macs for row in cost_table(architecture, height, width))
 
 
+def sam_ops(architecture: Architecture, height: int, width: int) -> int:
+    """Weights that all SAM layers apply for one image of ``height`` x ``width`` pixels."""
+    return sum(row.sam_ops for row in cost_table(architecture, height, width))
+
+
 def cost_table(architecture: Architecture, height: int, width: int) -> list[LayerCost]:
-    """The cost of every convolution, in execution order; no other layer has parameters or multiplications.
+    """The cost of every convolution, in execution order; no other layer has parameters or multiplies.
 
     Raises
     ------
@@ -56,7 +67,11 @@ def cost_table(architecture: Architecture, height: int, width: int) -> list[Laye
         if layer.op != "conv":
             continue
         inputs, (outputs, out_height, out_width) = shapes[layer.input][0], shapes[layer.name]
-        weights = inputs * layer.kernel**2 * outputs
+        weights, places, polarities = inputs * layer.kernel**2 * outputs, out_height * out_width, 0
+        if layer.sam and layer.sam.two_sets:
+            weights *= 2
+        elif layer.sam:
+            polarities = weights // layer.sam.group_size(inputs, layer.kernel)
         rows.append(
             LayerCost(
                 layer=layer.name,
@@ -64,8 +79,9 @@ def cost_table(architecture: Architecture, height: int, width: int) -> list[Laye
                 out_channels=outputs,
                 height=out_height,
                 width=out_width,
-                parameters=weights + outputs * (2 if layer.norm else 1),
-                macs=weights * out_height * out_width,
+                parameters=weights + polarities + outputs * (2 if layer.norm else 1),
+                macs=0 if layer.sam else weights * places,
+                sam_ops=weights * places if layer.sam else 0,
             )
         )
     return rows

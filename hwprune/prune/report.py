@@ -12,10 +12,12 @@ class _Change(BaseModel):
     parameters_after: int
     macs_before: int
     macs_after: int
+    sam_ops_before: int
+    sam_ops_after: int
 
 
 class LayerChange(_Change):
-    """One convolution: output channels, parameters, and multiply-accumulates per image."""
+    """One convolution: output channels, parameters, and multiply-accumulates and SAM operations per image."""
 
     layer: str
     width_before: int
@@ -49,6 +51,8 @@ def compare(before: Architecture, after: Architecture, height: int, width: int) 
             parameters_after=new.parameters,
             macs_before=old.macs,
             macs_after=new.macs,
+            sam_ops_before=old.sam_ops,
+            sam_ops_after=new.sam_ops,
         )
         for old, new in zip(*tables, strict=True)
     ]

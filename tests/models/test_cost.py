@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from hwprune.models.cost import cost_table, macs, parameters
+from hwprune.models.cost import cost_table, macs, parameters, sam_ops
 from hwprune.models.network import Network
 from hwprune.models.yolov3_tiny import yolov3_tiny
+from tests.nets import sam_neurons
 
 
 def test_published_cost_of_tiny_yolov3():
@@ -35,6 +36,30 @@ def test_cost_is_what_running_the_network_takes(rows, columns, widths):
     table = cost_table(network.architecture, height, width)
     assert [row.layer for row in table] == [f"conv{i}" for i in range(1, 14)]
     assert sum(row.parameters for row in table) == parameters(network)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_sam_layers_have_their_own_operations(data):
+    widths = data.draw(st.lists(st.sampled_from([2, 4, 6]), min_size=11, max_size=11))
+    table = yolov3_tiny(3, widths)
+    inputs = {layer.name: table.channels()[layer.input] for layer in table.layers if layer.op == "conv"}
+    neurons = {name: data.draw(sam_neurons(inputs[name], table[name].kernel)) for name in inputs}
+    mixed = table.with_neurons(neurons)
+    network, rows = Network(mixed), cost_table(mixed, 64, 96)
+    for row, plain in zip(rows, cost_table(table, 64, 96), strict=True):
+        # One evaluation for each weight and place; what a layer has besides is counted by torch.
+        conv = network.layers[row.layer].conv
+        assert row.parameters == parameters(network.layers[row.layer])
+        if neurons[row.layer] is None:
+            assert row == plain
+            continue
+        weights = conv.positive.numel() + (0 if conv.negative is None else conv.negative.numel())
+        assert (row.macs, row.sam_ops) == (0, weights * row.height * row.width)
+    assert sum(row.sam_ops for row in rows) == sam_ops(mixed, 64, 96)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.eval()(torch.zeros(1, 3, 64, 96))
+    assert 2 * macs(mixed, 64, 96) == counter.get_total_flops()
 
 
 @pytest.mark.parametrize(("size", "complaint"), [((48, 64), "joins tensors"), ((16, 16), "no pixels")])
