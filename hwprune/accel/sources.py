@@ -1,4 +1,4 @@
-"""Where the SystemVerilog of hwprune's own operators lies."""
+"""Where the hardware sources of hwprune's own operators lie."""
 
 from pathlib import Path
 
@@ -15,9 +15,25 @@ def rtl_dir() -> Path:
     UserError
         If neither is there.
     """
-    candidates = (_PACKAGE / "rtl", _PACKAGE.parent / "hls" / "rtl")
+    return _source_dir("rtl", "skid_buffer.sv", "SystemVerilog")
+
+
+def hls_dir() -> Path:
+    """Folder with the operators' HLS templates: ``hwprune/include`` in an installed package, ``hls/include`` in a
+    checkout.
+
+    Raises
+    ------
+    UserError
+        If neither is there.
+    """
+    return _source_dir("include", "stream.hpp", "HLS templates")
+
+
+def _source_dir(name: str, member: str, what: str) -> Path:
+    candidates = (_PACKAGE / name, _PACKAGE.parent / "hls" / name)
     for folder in candidates:
-        if (folder / "skid_buffer.sv").is_file():
+        if (folder / member).is_file():
             return folder
     places = " nor ".join(map(str, candidates))
-    raise UserError(f"the operators' SystemVerilog is neither in {places}; install hwprune again")
+    raise UserError(f"the operators' {what} lie neither in {places}; install hwprune again")

@@ -1,4 +1,4 @@
-"""Levels `network` and `rtl` side by side: every beat of every stream, with and without stalls."""
+"""A level of simulation beside the level `network`: every beat of every stream, for `rtl` with and without stalls."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,8 +11,6 @@ from hwprune.quant.integer import IntegerNetwork
 from hwprune.sim.golden import golden_streams
 from hwprune.sim.simulator import SimResult, Simulator, Trace
 from hwprune.sim.streams import pack, unpack
-
-LEVELS = ("network", "rtl")
 
 
 @dataclass(frozen=True)
@@ -40,12 +38,17 @@ class Difference:
     expected: tuple[int, ...] | None
     found: tuple[int, ...] | None
     stalls: int
+    level: str = "rtl"
+    """Where it was found; beats have cycles at `cycle` and `rtl` only."""
 
     def __str__(self) -> str:
-        when = "it never came" if self.cycle is None else f"cycle {self.cycle}"
+        when = "" if self.cycle is None else f" (cycle {self.cycle})"
+        if self.found is None:
+            when = " (it never came)"
+        stalls = f" (stalls: {self.stalls} %)" if self.level == "rtl" else ""
         return (
-            f"operator {self.operator!r}, stream {self.stream!r}, frame {self.frame}, beat {self.beat} ({when}): "
-            f"network {_shown(self.expected)}, rtl {_shown(self.found)} (stalls: {self.stalls} %)"
+            f"operator {self.operator!r}, stream {self.stream!r}, frame {self.frame}, beat {self.beat}{when}: "
+            f"network {_shown(self.expected)}, {self.level} {_shown(self.found)}{stalls}"
         )
 
 
@@ -57,6 +60,7 @@ class Equivalence:
     differences: list[Difference] = field(default_factory=list)
     cycles_per_frame: int | None = None
     latency_cycles: int | None = None
+    level: str = "rtl"
 
     @property
     def streams(self) -> int:
@@ -76,7 +80,7 @@ class Equivalence:
     def as_json(self) -> dict:
         """For ``stage.json`` and the report."""
         return {
-            "levels": list(LEVELS),
+            "levels": ["network", self.level],
             "streams": self.streams,
             "beats": self.beats,
             "mismatches": self.mismatches,
@@ -119,8 +123,7 @@ def check_equivalence(
     """
     # A frame more than is compared: what the last one leaves behind in padding and windows passes with the next.
     sent = np.concatenate([images, images[-1:]])
-    frames = [golden_streams(network, image, set(origin.values())) for image in images]
-    expected = {tensor: np.concatenate([frame[tensor] for frame in frames]) for tensor in frames[0]}
+    expected = expected_streams(network, images, set(origin.values()))
     result = Equivalence()
     for stalls, seed in [(0, 0), *((stall_percent, seed) for seed in seeds if stall_percent)]:
         run = run_frames(
@@ -128,12 +131,11 @@ def check_equivalence(
         )
         traces = {**run.streams, **run.outputs}
         for stream in (*design.inner, *design.outputs):
-            row, difference = _compare(
-                stream, traces[stream.name], expected[origin[stream.tensor]], len(images), stalls
-            )
-            result.rows.append(row)
-            if difference is not None:
-                result.differences.append(difference)
+            wanted = expected[origin[stream.tensor]]
+            # Behind the frames that are compared one more was sent.
+            trace, beats = traces[stream.name], stream.beats * len(images)
+            trace = Trace(trace.beats[:beats], trace.cycles[:beats])
+            compare_stream(result, stream, trace.beats, wanted, len(images), stalls=stalls, cycles=trace.cycles)
         if stalls == 0:
             result.latency_cycles, result.cycles_per_frame = _timing(run, design, len(sent))
     return result
@@ -189,29 +191,64 @@ def head_sums(design: Design, run: SimResult, frames: int) -> list[np.ndarray]:
     return sums
 
 
-def _compare(
-    stream: Stream, trace: Trace, expected: np.ndarray, frames: int, stalls: int
-) -> tuple[Row, Difference | None]:
+def expected_streams(network: IntegerNetwork, images: np.ndarray, tensors: set[str]) -> dict[str, np.ndarray]:
+    """What `golden_streams` says, int64 (values,), of all frames one behind the other."""
+    frames = [golden_streams(network, image, tensors) for image in images]
+    return {tensor: np.concatenate([frame[tensor] for frame in frames]) for tensor in tensors}
+
+
+def compare_stream(
+    result: Equivalence,
+    stream: Stream,
+    beats: np.ndarray,
+    expected: np.ndarray,
+    frames: int,
+    *,
+    stalls: int = 0,
+    cycles: np.ndarray | None = None,
+) -> None:
+    """Append a stream's row, and its first difference if there is one, to ``result``.
+
+    Parameters
+    ----------
+    result
+        Of the level at which the stream was recorded.
+    stream
+        Which.
+    beats
+        What passed, uint8 (beats, bytes), lowest byte first.
+    expected
+        What the network says, int64 (values,).
+    frames
+        How many.
+    stalls
+        Percent of cycles in which the ports stalled.
+    cycles
+        Cycle of each beat, where the level has them.
+    """
     per_beat = stream.folded_shape[-1]
     wanted = expected.reshape(-1, per_beat)
-    found = unpack(trace.beats, stream.datatype, (per_beat,))
-    found = found[: len(wanted)]  # behind the frames that are compared one more was sent
+    found = unpack(beats, stream.datatype, (per_beat,))
     shared = min(len(wanted), len(found))
     wrong = np.flatnonzero((wanted[:shared] != found[:shared]).any(1))
-    missing = len(wanted) - shared
-    row = Row(stream.producer or "input", stream.name, frames, len(wanted), len(wrong) + missing, stalls)
+    unpaired = max(len(wanted), len(found)) - shared
+    row = Row(stream.producer or "input", stream.name, frames, len(wanted), len(wrong) + unpaired, stalls)
+    result.rows.append(row)
     if not row.mismatches:
-        return row, None
+        return
     beat = int(wrong[0]) if len(wrong) else shared
-    return row, Difference(
-        operator=row.operator,
-        stream=stream.name,
-        frame=beat // stream.beats,
-        beat=beat % stream.beats,
-        cycle=int(trace.cycles[beat]) if beat < len(found) else None,
-        expected=tuple(map(int, wanted[beat])) if beat < len(wanted) else None,
-        found=tuple(map(int, found[beat])) if beat < len(found) else None,
-        stalls=stalls,
+    result.differences.append(
+        Difference(
+            operator=row.operator,
+            stream=stream.name,
+            frame=beat // stream.beats,
+            beat=beat % stream.beats,
+            cycle=int(cycles[beat]) if cycles is not None and beat < len(cycles) else None,
+            expected=tuple(map(int, wanted[beat])) if beat < len(wanted) else None,
+            found=tuple(map(int, found[beat])) if beat < len(found) else None,
+            stalls=stalls,
+            level=result.level,
+        )
     )
 
 
