@@ -17,9 +17,10 @@ from pydantic_core import PydanticCustomError
 from hwprune import yaml_places
 from hwprune.data.config import DataConfig
 from hwprune.files import write_text
-from hwprune.models.yolov3_tiny import WIDTHS
+from hwprune.models.yolov3_tiny import WIDTHS, yolov3_tiny
 from hwprune.prune.settings import PruneSettings, SparsifySettings
 from hwprune.quant.precision import Precision
+from hwprune.sam.choice import Neurons, choose
 from hwprune.train.settings import TrainSettings
 from hwprune.yaml_places import Document, Keys, Problem, show
 
@@ -47,6 +48,12 @@ class ModelSettings(_Section):
     """A darknet .cfg to take the network from, in place of `name` and `widths`."""
     darknet_weights: Path | None = None
     """A darknet .weights file to start from; it needs `darknet_cfg`."""
+    neurons: Neurons = {}
+    """Layers of other neurons than multiply-accumulate (``mac``): by name or pattern (``conv[4-8]``), ``{neuron: sam,
+    form: difference, group: 4, shift: 0}``. Where several patterns match, the last one decides."""
+    neurons_from: Literal["train", "finetune", "quantize"] = "train"
+    """The stage from which on `neurons` holds. ``train`` has them from the start; ``finetune`` and ``quantize`` convert
+    the pruned network of multiply-accumulates that they are given, and learn from it."""
 
     @model_validator(mode="after")
     def _weights_need_their_cfg(self):
@@ -134,6 +141,17 @@ class Recipe(_Section):
     simulate: SimulateSettings = SimulateSettings()
     report: ReportSettings = ReportSettings()
 
+    def on_which_depends(self, stage: str) -> dict[str, Any]:
+        """The recipe's JSON as a stage's results depend on it: `model.neurons` counts where the layers become what it
+        says, with the order of its patterns, and the rest of the model counts where the network is made."""
+        content = self.model_dump(mode="json")
+        model = content["model"] if stage == "train" else {}
+        when, neurons = self.model.neurons_from, content["model"].pop("neurons")
+        model.pop("neurons_from", None)
+        if when == stage and neurons:
+            model["neurons"] = list(neurons.items())
+        return content | {"model": model}
+
     @model_validator(mode="after")
     def _is_possible(self):
         clashes = list(_clashes(self))
@@ -182,12 +200,19 @@ def save_recipe(path: str | Path, recipe: Recipe) -> None:
 
 def _clashes(recipe: Recipe) -> Iterator[tuple[Keys, str]]:
     """What each section allows, and the recipe as a whole does not."""
+    if not recipe.model.darknet_weights and recipe.train.sam.distillation:
+        yield ("train", "sam", "distillation"), "a first training has no teacher, unless it starts from darknet_weights"
+    if recipe.sparsify.sam.distillation:
+        yield ("sparsify", "sam", "distillation"), "sparsify has no teacher; finetune and quantize have"
     if recipe.model.darknet_cfg is None:
         narrowest = min(recipe.model.widths)
         for field in ("multiple", "min_channels"):
             value = getattr(recipe.prune, field)
             if value > narrowest:
                 yield ("prune", field), f"{value} is more than the narrowest of model.widths, {narrowest}"
+        table = yolov3_tiny(1, recipe.model.widths)  # neither classes nor boxes change what a layer reads
+        for error in choose(recipe.model.neurons, table)[1]:
+            yield ("model", "neurons", error.pattern, *([error.field] if error.field else [])), str(error)
 
 
 def _problems(error: ValidationError, document: Document) -> Iterator[Problem]:
@@ -271,6 +296,9 @@ def _locate(loc: tuple[str | int, ...], document: Document) -> tuple[Keys, type[
         if around is None and (*way, part) not in document.values:
             continue  # pydantic's own word for a branch of a union
         way = (*way, part)
+        if get_origin(current) is dict:
+            current = _unwrapped(get_args(current)[1])
+            continue
         field = around.model_fields.get(str(part)) if around else None
         current = _unwrapped(field.annotation) if field else None
     return way, around

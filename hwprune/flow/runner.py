@@ -74,7 +74,7 @@ class Runner:
         Those stages count by what they made: one that was run again and gave the same changes
         nothing further down.
         """
-        recipe = self.recipe.model_dump(mode="json")
+        recipe = self.recipe.on_which_depends(stage.name)
         return json_hash(
             {
                 "stage": stage.name,

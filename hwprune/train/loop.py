@@ -16,6 +16,7 @@ from hwprune.detect.head import HeadSpec
 from hwprune.errors import UserError
 from hwprune.train.checkpoint import FILE, SaveLast, restore
 from hwprune.train.console import Bar, epoch_line, quiet_lightning
+from hwprune.train.gradual import advance
 from hwprune.train.settings import TrainSettings
 from hwprune.train.task import AfterBackward, DetectionTask
 from hwprune.train.threads import suited_to
@@ -32,6 +33,7 @@ def fit(
     seed: int,
     after_backward: AfterBackward | None = None,
     name: str = "train",
+    teacher: nn.Module | None = None,
 ) -> dict:
     """Train a detector in place; its weights at the end are those of the last epoch, and it is left in eval mode.
 
@@ -59,13 +61,15 @@ def fit(
         may change the gradients. `progress` is the fraction of the steps that are done, 0 at the first.
     name
         Of the run in what is printed.
+    teacher
+        A trained network with the same outputs, for `SamTraining.distillation`; it is frozen. Not used where that is 0.
 
     Returns
     -------
     dict
         `map50`, on the validation set after the last epoch, and `history`: for each epoch a dict of `epoch` (from 1),
-        the mean `loss` and its parts `box`, `objectness`, `class`, `learning_rate` at the end, and where the
-        validation set was evaluated `map50` and `map`.
+        the mean `loss` and its parts `box`, `objectness`, `class` (and `distillation`), `learning_rate` at the end,
+        and where the validation set was evaluated `map50` and `map`.
 
     Raises
     ------
@@ -83,7 +87,9 @@ def fit(
         if not terminal:
             print(epoch_line(name, settings.epochs, record), flush=True)
 
-    task = DetectionTask(network, train_set, val_set, head, settings, seed, after_backward, report)
+    if not settings.sam.distillation:
+        teacher = None
+    task = DetectionTask(network, train_set, val_set, head, settings, seed, after_backward, report, teacher)
     checkpoint = folder / FILE
     network.to(memory_format=torch.channels_last)  # on CPUs a training step takes little more than half the time
     resumes = checkpoint.exists()
@@ -97,6 +103,7 @@ def fit(
             except SystemExit as stop:  # Lightning's answer to Ctrl-C, which it then ignores for good
                 signal.signal(signal.SIGINT, handler)
                 raise KeyboardInterrupt from stop
+    advance(network, settings.sam, 1.0)
     network.to(memory_format=torch.contiguous_format).eval()
     return {"map50": task.history[-1]["map50"], "history": task.history}
 

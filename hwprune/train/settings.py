@@ -5,6 +5,26 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 
+class SamTraining(BaseModel):
+    """What training does for SAM layers; a network without any is trained as if this were not here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    learning_rate_factor: PositiveFloat = 10.0
+    """Learning rate of the SAM weights and signs, in that of all other parameters. They have no weight decay."""
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    """Of soft maxima and minima (log-sum-exp) at the start, in the unit of the activations; it falls linearly to 0. 0
+    trains with true ones from the start."""
+    hard_after: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Fraction of the training after which maxima and minima are true ones."""
+    distillation: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of a further loss: how far the outputs are from those of the float network from which the stage starts
+    (in `finetune`, that before pruning). 0 for none."""
+    conversion: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Where a stage turns convolutions into SAM layers: fraction of the training in which they turn, one after the
+    other in the order of the data flow, each as a blend that shifts from the one to the other. 0 turns all at once."""
+
+
 class TrainSettings(BaseModel):
     """How long and how fast to train; the defaults suit a compact detector on a few thousand small images."""
 
@@ -33,6 +53,8 @@ class TrainSettings(BaseModel):
     """How many of them; runs repeat bit for bit on one."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that load images; 0 loads them between the steps."""
+    sam: SamTraining = SamTraining()
+    """For networks with SAM layers."""
 
     @model_validator(mode="after")
     def _warm_up_ends(self):

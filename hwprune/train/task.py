@@ -13,6 +13,9 @@ from hwprune.detect.evaluate import collate, evaluate, predictor, to_pixels
 from hwprune.detect.head import HeadSpec
 from hwprune.detect.loss import detection_loss
 from hwprune.errors import UserError
+from hwprune.sam.layer import SamConv2d
+from hwprune.train.distillation import distillation_loss
+from hwprune.train.gradual import advance
 from hwprune.train.settings import TrainSettings
 
 AfterBackward = Callable[[nn.Module, float], None]
@@ -48,6 +51,8 @@ class DetectionTask(pl.LightningModule):
         gradient is clipped.
     report
         Called with the record of each finished epoch.
+    teacher
+        A frozen network with the same outputs, from which to learn besides; see `SamTraining.distillation`.
     """
 
     KEY = "hwprune"
@@ -55,11 +60,13 @@ class DetectionTask(pl.LightningModule):
 
     def __init__(self, network: nn.Module, train_set: Dataset, val_set: Dataset, head: HeadSpec,
                  settings: TrainSettings, seed: int, after_backward: AfterBackward | None,
-                 report: Callable[[dict], None]):  # fmt: skip
+                 report: Callable[[dict], None], teacher: nn.Module | None = None):  # fmt: skip
         super().__init__()
         self.network, self.head, self.settings, self.seed = network, head, settings, seed
         self.train_set, self.val_set = train_set, val_set
         self.after_backward, self.report = after_backward, report
+        # In a list, so that it is no part of what is trained and stored.
+        self._teachers = [] if teacher is None else [teacher.eval().requires_grad_(False)]
         self.history: list[dict] = []
         self._sums: dict[str, Tensor] = {}
 
@@ -81,9 +88,16 @@ class DetectionTask(pl.LightningModule):
     def configure_optimizers(self) -> dict:
         s = self.settings
         weights = [m.weight for m in self.network.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
-        known = {id(weight) for weight in weights}
+        offsets = [
+            p for m in self.network.modules() if isinstance(m, SamConv2d)
+            for p in (m.positive, m.negative, m.polarity) if p is not None
+        ]  # fmt: skip
+        known = {id(p) for p in (*weights, *offsets)}
         others = [p for p in self.network.parameters() if id(p) not in known]
         groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+        if offsets:
+            rate = s.learning_rate * s.sam.learning_rate_factor
+            groups.append({"params": offsets, "weight_decay": 0.0, "lr": rate})
         if s.optimizer == "adamw":
             optimizer = torch.optim.AdamW(groups, s.learning_rate, weight_decay=s.weight_decay)
         else:
@@ -97,10 +111,17 @@ class DetectionTask(pl.LightningModule):
     def on_train_batch_start(self, batch: tuple, batch_idx: int) -> None:
         if batch_idx == 0:
             torch.manual_seed(self._epoch_seed())  # for dropout and the like in the network
+        advance(self.network, self.settings.sam, self.global_step / self.trainer.estimated_stepping_batches)
 
     def training_step(self, batch: tuple, batch_idx: int) -> Tensor:
         images, targets = batch
-        parts = detection_loss(self.network(to_pixels(images)), targets, self.head)
+        pixels = to_pixels(images)
+        outputs = self.network(pixels)
+        parts = detection_loss(outputs, targets, self.head)
+        for teacher in self._teachers:
+            with torch.no_grad():
+                taught = teacher.to(pixels.device)(pixels)
+            parts["distillation"] = self.settings.sam.distillation * distillation_loss(outputs, taught, self.head)
         loss = sum(parts.values())
         for name, value in {"loss": loss, **parts}.items():
             self._sums[name] = self._sums.get(name, 0.0) + value.detach()
@@ -118,6 +139,7 @@ class DetectionTask(pl.LightningModule):
             raise UserError(f"training diverged: the loss of epoch {record['epoch']} is {record['loss']}. Lower "
                             f"learning_rate (it is {s.learning_rate:g})")  # fmt: skip
         record["learning_rate"] = self.optimizers().param_groups[0]["lr"]
+        advance(self.network, s.sam, self.global_step / self.trainer.estimated_stepping_batches)
         if record["epoch"] % s.validate_every == 0 or record["epoch"] == s.epochs:
             result = evaluate(predictor(self.network), self.val_set, self.head, batch_size=s.batch_size, progress=False)
             record |= {name: result[name] for name in ("map50", "map")}

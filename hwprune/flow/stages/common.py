@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hwprune.flow.stage import Outcome, StageContext
+from hwprune.flow.stages.conversion import converted
 
 if TYPE_CHECKING:
     from torch.utils.data import Dataset
@@ -63,27 +64,43 @@ def train_and_save(
     stage: str,
     after_backward: "AfterBackward | None" = None,
     data: "tuple[DataSplits, Dataset] | None" = None,
+    teacher: "Network | None" = None,
 ) -> Outcome:
-    """Train, save the checkpoint and a few detections, and report the validation result with the training's course."""
+    """Train, save the checkpoint and a few detections, and report the validation result with the training's course.
+
+    Where the recipe's neurons begin with this stage, the network is converted to them on the way.
+    """
     from hwprune.detect.evaluate import predictor
     from hwprune.flow.detections import save_detections
     from hwprune.models.store import save_model
+    from hwprune.sam.blend import blend, unblend
     from hwprune.train.loop import fit
 
     splits, train_set = data or open_data(context)
+    if twin := converted(context, stage, network, splits.train):
+        blend(twin, network)
+        network = twin
     result = fit(
         network, train_set, splits.val, head, settings, context.folder,
-        seed=context.recipe.seed, after_backward=after_backward, name=stage,
+        seed=context.recipe.seed, after_backward=after_backward, name=stage, teacher=teacher,
     )  # fmt: skip
+    unblend(network)
     save_model(context.folder, network, head)
     drawn = save_detections(context.folder, LEVELS[stage], predictor(network), splits.val, head)
-    outcome = checkpoint_outcome(context.folder, {**cost(context, network), **result})
+    results = {**cost(context, network), **result, **sam_layers(network)}
+    outcome = checkpoint_outcome(context.folder, results)
     return Outcome((*outcome.artefacts, *drawn), outcome.results)
 
 
 def checkpoint_outcome(folder: Path, results: dict[str, Any]) -> Outcome:
     """The outcome of a stage that leaves a checkpoint."""
     return Outcome(tuple(folder / name for name in CHECKPOINT), results)
+
+
+def sam_layers(network: "Network") -> dict[str, dict[str, Any]]:
+    """What the SAM layers of a network are, for its results; nothing where there are none."""
+    layers = {layer.name: layer.sam for layer in network.architecture.layers if layer.op == "conv" and layer.sam}
+    return {"sam": {name: sam.model_dump() for name, sam in layers.items()}} if layers else {}
 
 
 def cost(context: StageContext, network: "Network") -> dict[str, int]:

@@ -1,7 +1,13 @@
 """quantize: the pruned detector in a few bits, and its integer form."""
 
+from typing import TYPE_CHECKING
+
 from hwprune.flow.stage import Outcome, Stage, StageContext
 from hwprune.flow.stages import common
+from hwprune.flow.stages.conversion import converted
+
+if TYPE_CHECKING:
+    from hwprune.models.network import Network
 
 
 def run(context: StageContext) -> Outcome:
@@ -13,16 +19,27 @@ def run(context: StageContext) -> Outcome:
     from hwprune.quant.network import QuantNetwork
     from hwprune.quant.precision import Precision
     from hwprune.quant.store import save_integer
+    from hwprune.sam.blend import blend, unblend
     from hwprune.train.loop import fit
 
     float_network, head = common.load_checkpoint(context.inputs["finetune"])
     splits, train_set = common.open_data(context)
     settings = context.recipe.quantize
-    network = QuantNetwork(float_network.architecture, Precision.of(settings)).start_from(float_network)
+
+    def quantised(network: "Network") -> QuantNetwork:
+        return QuantNetwork(network.architecture, Precision.of(settings)).start_from(network)
+
+    if twin := converted(context, "quantize", float_network, splits.train):
+        network = quantised(twin)
+        blend(network, quantised(float_network))
+    else:
+        network = quantised(float_network)
     calibrate(network, splits.train)
     trained = fit(
-        network, train_set, splits.val, head, settings, context.folder, seed=context.recipe.seed, name="quantize"
-    )
+        network, train_set, splits.val, head, settings, context.folder,
+        seed=context.recipe.seed, name="quantize", teacher=float_network,
+    )  # fmt: skip
+    unblend(network)
     integer = freeze(network)
     save_integer(context.folder, integer, head)
     result = evaluate(integer_predictor(integer), splits.val, head)
@@ -38,6 +55,7 @@ def run(context: StageContext) -> Outcome:
         "map50": result["map50"],
         "weight_bits": bits,
         "activation_bits": integer.precision.activation_bits,
+        **common.sam_layers(integer),
     }
     outcome = common.checkpoint_outcome(context.folder, results)
     return Outcome((*outcome.artefacts, *drawn), outcome.results)
@@ -48,6 +66,6 @@ STAGE = Stage(
     about="trains the detector in a few bits with Brevitas and folds it into integers",
     makes=f"{common.MAKES} (integers)",
     reads=("finetune",),
-    sections=("data", "quantize"),
+    sections=("data", "model", "quantize"),
     run=run,
 )

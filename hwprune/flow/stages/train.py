@@ -1,10 +1,12 @@
 """train: a float detector from images with boxes."""
 
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from hwprune.errors import UserError
 from hwprune.flow.stage import Outcome, Stage, StageContext
 from hwprune.flow.stages import common
+from hwprune.flow.stages.conversion import chosen
 
 if TYPE_CHECKING:
     from hwprune.data.dataset import DataSplits
@@ -16,17 +18,30 @@ def run(context: StageContext) -> Outcome:
     """Build the network and its head, and train it."""
     data = common.open_data(context)
     network, head = start(context, data[0])
-    return common.train_and_save(context, network, head, context.recipe.train, "train", data=data)
+    settings = context.recipe.train
+    teacher = deepcopy(network) if settings.sam.distillation else None
+    return common.train_and_save(context, network, head, settings, "train", data=data, teacher=teacher)
 
 
 def start(context: StageContext, splits: "DataSplits") -> "tuple[Network, HeadSpec]":
-    """The network before training: darknet's where the recipe names one, else a new one with anchors for this data."""
+    """The network before training: darknet's where the recipe names one, else a new one with anchors for this data.
+
+    One without trained weights has the recipe's neurons, if they begin here.
+    """
     import torch
+
+    from hwprune.models.network import Network
+
+    model = context.recipe.model
 
     # The weights' start is part of the run that the seed fixes; the caller's generator is left as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.recipe.seed)
-        return _imported(context, splits) if context.recipe.model.darknet_cfg else _new(context, splits)
+        network, head = _imported(context, splits) if model.darknet_cfg else _new(context, splits)
+        neurons = chosen(context, network.architecture)
+        if any(neurons.values()) and model.neurons_from == "train" and not model.darknet_weights:
+            network = Network(network.architecture.with_neurons(neurons))
+        return network, head
 
 
 def _new(context: StageContext, splits: "DataSplits") -> "tuple[Network, HeadSpec]":
