@@ -19,10 +19,10 @@ module rom #(
 
     // Only the attributes use it, which a simulator does not read.
     /* verilator lint_off UNUSEDPARAM */
-    localparam STYLE = BLOCK ? "block" : "distributed";
+    localparam STYLE = BLOCK ? "block" : "auto";
     /* verilator lint_on UNUSEDPARAM */
 
-    (* ram_style = STYLE, rom_style = STYLE *) logic [WIDTH-1:0] mem[DEPTH];
+    (* rom_style = STYLE, logic_block = !BLOCK *) logic [WIDTH-1:0] mem[DEPTH];
 
     initial if (FILE != "") $readmemh(FILE, mem);
 
