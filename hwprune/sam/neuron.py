@@ -13,11 +13,14 @@ difference     max_i(x_i + P_ij) - max_i(x_i + N_ij)       P, N
 signed         s_jG * max_i(x_i + P_ij), s_jG = 1 or -1    P, and one sign a group
 =============  ==========================================  =====================================
 
+With a *floor* every maximum is max(0, max_i(x_i + P_ij)), for x >= 0 and P, N <= 0: a group can be silent, and a group
+of one connection is no longer linear.
+
 *Padding.* A padded pixel takes part with x = 0, as in a convolution: this is what the sliding window of the hardware
 delivers, and zero is the value of an absent feature behind a ReLU. (To leave it out would change the size of the
 groups at the border, and could leave a group with nobody in it.)
 
-*Ties.* The connection with the lowest number wins, and gets the whole gradient.
+*Ties.* The connection with the lowest number wins, and gets the whole gradient; a floor wins over all connections.
 
 **Integer.** With x = a * X (X of ``bits`` bits, a the activation's scale) and weights that are multiples of
 a * 2**shift, a group's maximum depends on the weights' distances from the greatest of them alone:
@@ -27,7 +30,9 @@ the layer's bias. So the integer neuron has *distances* p, n: unsigned codes, at
 - max_i(X_i - p_i) lies between the least and the greatest X: a negative X_i - p_i can saturate, a distance that spans
   the range of X is dead (it never wins), and no intermediate value needs more bits than X;
 - min_i(X_i + n_i) = top - max_i((top - X_i) - n_i): a minimum is the maximum of the complements;
-- a signed X is counted from its least value, which flips its highest bit.
+- a signed X is counted from its least value, which flips its highest bit;
+- with a floor the distances are counted from zero, p_i = -P_i / a: no constants, no zero distance needed, and the floor
+  is the saturation that the hardware has anyway.
 
 A step of the distances is 2**shift steps of X; if shift is negative, X is multiplied by 2**-shift instead. `sum_range`
 gives what the sums can reach.
@@ -53,7 +58,13 @@ def connections(weight: NDArray) -> NDArray:
 
 
 def sam(
-    seen: NDArray, form: Form, group: int, positive: NDArray, negative: NDArray | None, sign: NDArray | None = None
+    seen: NDArray,
+    form: Form,
+    group: int,
+    positive: NDArray,
+    negative: NDArray | None,
+    sign: NDArray | None = None,
+    floor: bool = False,
 ) -> NDArray:
     """The neuron, on floats or integers.
 
@@ -69,16 +80,24 @@ def sam(
         P and N, (J, K); no ``negative`` in the form ``signed``.
     sign
         (J, K / group) of 1 and -1, by which each group's term is multiplied; all 1 if None.
+    floor
+        Maxima start at zero.
 
     Returns
     -------
     ndarray
         (..., J).
     """
-    term = _grouped(seen[..., None, :] + positive, group).max(-1)
-    if form != "signed":
-        other = _grouped(seen[..., None, :] + negative, group)
-        term = term + other.min(-1) if form == "maxmin" else term - other.max(-1)
+
+    def greatest(weights: NDArray) -> NDArray:
+        values = _grouped(seen[..., None, :] + weights, group).max(-1)
+        return np.maximum(values, 0) if floor else values
+
+    term = greatest(positive)
+    if form == "maxmin":
+        term = term + _grouped(seen[..., None, :] + negative, group).min(-1)
+    elif form == "difference":
+        term = term - greatest(negative)
     return (term if sign is None else sign * term).sum(-1)
 
 
@@ -110,7 +129,7 @@ def distances(
     values, step = scaled_inputs(seen, sam_layer.shift), 1 << max(0, sam_layer.shift)
     positive = -step * p.astype(np.int64)
     negative = None if n is None else (step if sam_layer.form == "maxmin" else -step) * n.astype(np.int64)
-    return sam(values, sam_layer.form, group, positive, negative, sign)
+    return sam(values, sam_layer.form, group, positive, negative, sign, sam_layer.floor)
 
 
 def scaled_inputs(seen: NDArray, shift: int) -> NDArray:
@@ -119,13 +138,21 @@ def scaled_inputs(seen: NDArray, shift: int) -> NDArray:
 
 
 def sum_range(
-    form: Form, group: int, p: NDArray, n: NDArray | None, sign: NDArray | None, least: int, most: int
+    form: Form,
+    group: int,
+    p: NDArray,
+    n: NDArray | None,
+    sign: NDArray | None,
+    least: int,
+    most: int,
+    floor: bool = False,
 ) -> tuple[NDArray, NDArray]:
     """The least and the greatest value of each unit's `distances`; both are reached by some input.
 
-    Groups share no connection, so their extremes add up. max(X - p) and min(X + n) rise with every input, and each
-    group has a distance of zero: they run from ``least`` to ``most``. A difference is greatest where one connection has
-    the greatest input and all others the least: to raise it lifts the first maximum no less than the second.
+    Groups share no connection, so their extremes add up. max(X - p) and min(X + n) rise with every input; where each
+    group has a distance of zero, they run from ``least`` to ``most``. A difference is greatest where one connection has
+    the greatest input and all others the least (above the floor, that lifts the first maximum no less than the second),
+    or where all have the least.
 
     Parameters
     ----------
@@ -133,31 +160,40 @@ def sum_range(
         As in `distances`; p and n in the unit of the sums (multiplied by 2**shift for a positive shift).
     least, most
         The range of X in the unit of the sums (see `scaled_inputs`).
+    floor
+        Maxima start at zero.
 
     Returns
     -------
     tuple of ndarray
         int64 (J,) each.
     """
+    start = 0 if floor else np.iinfo(np.int64).min
     p = _grouped(p.astype(np.int64), group)
     if form == "difference":
         n = _grouped(n.astype(np.int64), group)
-        low, high = -_most(n, p, least, most), _most(p, n, least, most)
+        low, high = -_most(n, p, least, most, start), _most(p, n, least, most, start)
+    elif form == "maxmin":
+        n = _grouped(n.astype(np.int64), group)
+        low, high = ((end - p).max(-1) + (end + n).min(-1) for end in (least, most))
     else:
-        halves = 1 if form == "signed" else 2
-        low, high = np.full(p.shape[:-1], halves * least), np.full(p.shape[:-1], halves * most)
+        low, high = (np.maximum((end - p).max(-1), start) for end in (least, most))
     if sign is not None:
         low, high = np.where(sign > 0, low, -high), np.where(sign > 0, high, -low)
     return low.sum(-1), high.sum(-1)
 
 
-def _most(p: NDArray, n: NDArray, least: int, most: int) -> NDArray:
-    """The greatest max(X - p) - max(X - n) of each group; (..., group) -> (...)."""
-    if p.shape[-1] == 1:
-        return np.zeros(p.shape[:-1], np.int64)
+def _most(p: NDArray, n: NDArray, least: int, most: int, start: int) -> NDArray:
+    """The greatest max(X - p) - max(X - n) of each group, maxima from ``start`` on; (..., group) -> (...)."""
     resting = np.sort(least - n)  # what the second maximum is at least, by connections that are not lifted
-    others = np.where(least - n == resting[..., -1:], resting[..., -2:-1], resting[..., -1:])
-    return ((most - p) - np.maximum(most - n, others)).max(-1)
+    if p.shape[-1] > 1:
+        others = np.where(least - n == resting[..., -1:], resting[..., -2:-1], resting[..., -1:])
+    else:
+        others = np.full_like(n, np.iinfo(np.int64).min)
+    second = np.maximum(np.maximum(most - n, others), start)
+    lifted = (np.maximum(most - p, start) - second).max(-1)
+    none_lifted = np.maximum((least - p).max(-1), start) - np.maximum(resting[..., -1], start)
+    return np.maximum(lifted, none_lifted)
 
 
 def _grouped(values: NDArray, group: int) -> NDArray:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Form = Literal["maxmin", "difference", "signed"]
 FORMS: tuple[Form, ...] = ("maxmin", "difference", "signed")
@@ -21,6 +21,15 @@ class Sam(BaseModel):
     whole receptive field as one group."""
     shift: Annotated[int, Field(ge=-3, le=3)] = 0
     """Quantised, a step of the weights is 2**shift steps of the activations."""
+    floor: bool = False
+    """Each maximum starts at zero: no group gives less, so a group whose weights are low enough is silent. Needs inputs
+    that are never negative (behind a ReLU, or pixels), and another form than ``maxmin``."""
+
+    @model_validator(mode="after")
+    def _a_floor_is_for_maxima(self):
+        if self.floor and self.form == "maxmin":
+            raise ValueError("floor: the form maxmin has minima, which cannot start at zero; take signed or difference")
+        return self
 
     @property
     def two_sets(self) -> bool:
@@ -46,8 +55,8 @@ class Sam(BaseModel):
 
     def allows(self, group: int) -> bool:
         """Whether groups of this size depend on their input: a maximum of one is a sum, and a difference of such sums
-        is a constant."""
-        return group > 1 or self.form != "difference"
+        is a constant, unless it has a floor."""
+        return group > 1 or self.floor or self.form != "difference"
 
     def _way_out(self, in_channels: int) -> str:
         fits = [str(g) for g in range(1, in_channels + 1) if in_channels % g == 0 and self.allows(g)]

@@ -38,26 +38,35 @@ def test_windows_see_what_a_loop_over_pixels_sees(data):
 
 @st.composite
 def integer_units(draw, largest_group=3, largest_input=3):
-    """Form, group, codes with a zero in each group, signs, and the inputs' range."""
+    """A neuron, group, codes (without a floor with a zero in each group), signs, and the inputs' range."""
     form, group, groups = draw(st.sampled_from(FORMS)), draw(st.integers(1, largest_group)), draw(st.integers(1, 2))
+    floor = form != "maxmin" and draw(st.booleans())
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
 
     def codes():
         values = rng.integers(0, 6, (2, groups, group))
-        return (values - values.min(-1, keepdims=True)).reshape(2, -1)
+        return (values if floor else values - values.min(-1, keepdims=True)).reshape(2, -1)
 
     sign = None if form == "difference" else rng.choice([-1, 1], (2, groups))
-    least = draw(st.integers(-2, 0))
-    return form, group, codes(), codes() if form != "signed" else None, sign, least, draw(st.integers(1, largest_input))
+    least = 0 if floor else draw(st.integers(-2, 0))
+    return (
+        Sam(form=form, floor=floor),
+        group,
+        codes(),
+        codes() if form != "signed" else None,
+        sign,
+        least,
+        draw(st.integers(1, largest_input)),
+    )
 
 
 @given(integer_units())
 @settings(deadline=None, max_examples=60)
 def test_the_range_of_sums_is_reached_and_never_left(unit):
-    form, group, p, n, sign, least, most = unit
+    sam, group, p, n, sign, least, most = unit
     every = np.array(list(itertools.product(range(least, most + 1), repeat=p.shape[1])))
-    sums = neuron.distances(every, Sam(form=form), group, p, n, sign)
-    low, high = neuron.sum_range(form, group, p, n, sign, least, most)
+    sums = neuron.distances(every, sam, group, p, n, sign)
+    low, high = neuron.sum_range(sam.form, group, p, n, sign, least, most, sam.floor)
     np.testing.assert_array_equal(sums.min(0), low)
     np.testing.assert_array_equal(sums.max(0), high)
 
@@ -65,18 +74,20 @@ def test_the_range_of_sums_is_reached_and_never_left(unit):
 @given(integer_units(), st.integers(-2, 2), st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=60)
 def test_distances_differ_from_the_float_neuron_by_a_constant_of_each_unit(unit, shift, seed):
-    form, group, p, n, sign, least, most = unit
+    sam, group, p, n, sign, least, most = unit
     rng = np.random.default_rng(seed)
     x = rng.integers(least, most + 1, (40, p.shape[1]))
     step, scale = 2.0**shift, 0.37
-    tops = [rng.normal(size=(2, p.shape[1] // group)) for _ in range(2)]  # greatest P, least (or greatest) N
+    shape = 2, p.shape[1] // group
+    # Greatest P, least (or greatest) N; a floor fixes them.
+    tops = [np.zeros(shape) if sam.floor else rng.normal(size=shape) for _ in range(2)]
     positive = scale * (np.repeat(tops[0], group, 1) - step * p)
     negative = None
     if n is not None:
-        negative = scale * (np.repeat(tops[1], group, 1) + (step if form == "maxmin" else -step) * n)
-    sums = neuron.distances(x, Sam(form=form, shift=shift), group, p, n, sign)
+        negative = scale * (np.repeat(tops[1], group, 1) + (step if sam.form == "maxmin" else -step) * n)
+    sums = neuron.distances(x, sam.model_copy(update={"shift": shift}), group, p, n, sign)
     unit_of_sums = scale * min(1.0, step)
-    constant = neuron.sam(scale * x, form, group, positive, negative, sign) - unit_of_sums * sums
+    constant = neuron.sam(scale * x, sam.form, group, positive, negative, sign, sam.floor) - unit_of_sums * sums
     np.testing.assert_allclose(constant, np.broadcast_to(constant[:1], constant.shape), atol=1e-12)
 
 
@@ -84,7 +95,7 @@ def test_distances_differ_from_the_float_neuron_by_a_constant_of_each_unit(unit,
 @settings(deadline=None, max_examples=60)
 def test_halves_are_saturating_unsigned_maxima(unit, seed):
     """What the hardware does: u = x - least, saturation at zero, a minimum as the maximum of complements."""
-    form, group, p, n, sign, least, most = unit
+    sam, group, p, n, sign, least, most = unit
     x = np.random.default_rng(seed).integers(least, most + 1, (30, p.shape[1]))
     u, top = x - least, most - least
 
@@ -93,13 +104,13 @@ def test_halves_are_saturating_unsigned_maxima(unit, seed):
 
     groups = p.shape[1] // group
     terms = half(u, p) + least
-    if form == "difference":
+    if sam.form == "difference":
         terms = half(u, p) - half(u, n)
-    elif form == "maxmin":
+    elif sam.form == "maxmin":
         terms = terms + (top - half(top - u, n)) + least
     expected = (terms * (1 if sign is None else sign)).sum(-1)
     assert expected.shape == (30, 2) and groups == terms.shape[-1]
-    np.testing.assert_array_equal(neuron.distances(x, Sam(form=form), group, p, n, sign), expected)
+    np.testing.assert_array_equal(neuron.distances(x, sam, group, p, n, sign), expected)
 
 
 def test_groups_that_do_not_fit_are_refused_with_those_that_do():
@@ -112,5 +123,8 @@ def test_groups_that_do_not_fit_are_refused_with_those_that_do():
     with pytest.raises(ValueError, match="does not depend on its input; groups that do: none"):
         Sam(group=0).group_size(1, 1)
     assert Sam(form="signed", group=1).group_size(6, 3) == 1
+    assert Sam(group=1, floor=True).group_size(6, 3) == 1
     with pytest.raises(ValidationError):
         Sam(form="mac")
+    with pytest.raises(ValidationError, match="maxmin has minima"):
+        Sam(form="maxmin", floor=True)
