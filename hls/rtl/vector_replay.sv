@@ -32,7 +32,7 @@ module vector_replay #(
         // Two words at least, so that one can come while the other is read.
         localparam int unsigned ADDR_BITS = BEATS > 2 ? $clog2(BEATS) : 1;
         localparam int unsigned BEAT_BITS = BEATS > 1 ? $clog2(BEATS) : 1;
-        localparam int unsigned PASS_BITS = $clog2(PASSES);
+        localparam int unsigned PASS_BITS = PASSES > 1 ? $clog2(PASSES) : 1;
         localparam logic [BEAT_BITS-1:0] LAST_BEAT = BEAT_BITS'(BEATS - 1);
         localparam logic [PASS_BITS-1:0] LAST_PASS = PASS_BITS'(PASSES - 1);
 

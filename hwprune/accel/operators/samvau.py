@@ -173,6 +173,8 @@ class SAMVAU(HWCustomOp):
             if value is None or value.shape != shape:
                 found = "no initialiser" if value is None else f"shape {value.shape}"
                 refuse(self, f"weights {name!r} have {found}; give one of shape {shape}")
+            if np.any(value != np.round(value)):
+                refuse(self, f"weights {name!r} are not whole numbers; quantise them")
         codes = self._codes(values)
         self._check_codes(codes, names)
         return codes
