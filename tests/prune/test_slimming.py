@@ -10,11 +10,14 @@ from hwprune.errors import UserError
 from hwprune.models.architecture import IMAGE, Add, Architecture, Conv
 from hwprune.models.network import Network
 from hwprune.models.yolov3_tiny import yolov3_tiny
+from hwprune.prune.balance import balance
 from hwprune.prune.importance import METHODS, slimming
 from hwprune.prune.select import select
 from hwprune.prune.settings import PruneSettings
 from hwprune.prune.slimming import slimming_penalty
-from hwprune.prune.surgery import prune
+from hwprune.prune.surgery import mask, prune
+from hwprune.sam.layer import SamConv2d
+from hwprune.sam.settings import Sam
 
 RESIDUAL = Architecture(
     name="residual",
@@ -117,6 +120,59 @@ def test_training_with_the_penalty_drives_useless_channels_out():
         x = torch.rand(8, 3, 4, 4)
         difference = (small(x)[0] - network.eval()(x)[0]).abs().max()
     assert len(kept["a"]) == 3 and difference < 0.02
+
+
+def test_sam_layers_are_sparsified_pruned_and_recover():
+    """From sparsity training to the small network, with SAM neurons that make the channels and that read them."""
+    torch.manual_seed(0)
+    architecture = Architecture(
+        name="sam",
+        layers=(
+            Conv(name="a", inputs=(IMAGE,), out_channels=8, kernel=1, activation="relu"),
+            Conv(name="b", inputs=("a",), out_channels=8, kernel=3, padding=1, activation="relu", sam=Sam(group=4)),
+            Conv(name="c", inputs=("b",), out_channels=6, kernel=1, activation="relu", sam=Sam(form="maxmin", group=0)),
+            Conv(name="head", inputs=("c",), out_channels=2, kernel=1, norm=False, activation="linear"),
+        ),
+        heads=("head",),
+    )
+
+    def scene():
+        x = torch.rand(8, 3, 4, 4)
+        return x, torch.stack([(x[:, 0] - x[:, 1]).relu(), (x[:, 2] - x[:, 0]).relu()], 1)
+
+    def train(network, steps, hook=None):
+        sams = [p for m in network.modules() if isinstance(m, SamConv2d) for p in m.parameters()]
+        others = [p for p in network.parameters() if all(p is not q for q in sams)]
+        optimizer = torch.optim.Adam([{"params": others}, {"params": sams, "lr": 0.05}], 0.01)
+        losses = []
+        for step in range(steps):
+            x, target = scene()
+            loss = (network(x)[0] - target).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            if hook:
+                hook(network, step / steps)
+            optimizer.step()
+            losses.append(loss.item())
+        return sum(losses[-20:]) / 20
+
+    network = Network(architecture)
+    free = train(network, 60)
+    weak = {name: score.sum() for name, score in slimming(network).items()}
+    train(network, 150, slimming_penalty(0.02))
+    scores, knobs = slimming(network), PruneSettings(fraction=0.5, min_channels=1, multiple=1)
+    assert all(scores[name].sum() < 0.5 * weak[name] for name in ("a", "b", "c"))
+    kept = balance(architecture, scores, select(scores, knobs), knobs)
+    small, masked = prune(network.eval(), kept, compensate=False), mask(network, kept)
+    x = torch.rand(4, 3, 4, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(small(x)[0], masked(x)[0], rtol=1e-6, atol=1e-6)
+    assert sum(len(channels) for channels in kept.values()) < 22
+    assert small.architecture["b"].sam.group == len(kept["a"]) // 2 < 4
+    # What is left learns on, and is better than the mean of the target.
+    spread = scene()[1].var(dim=(0, 2, 3)).mean()
+    recovered = train(small.train(), 100)
+    assert recovered < 0.8 * spread, (free, recovered, spread)
 
 
 def test_settings_import_neither_torch_nor_lightning():
