@@ -80,7 +80,7 @@ class CompileSettings(_Section):
     target_fps: Annotated[float, Field(gt=0)] | None = None
     """Frames a second that the slowest operator must reach; 30 where no goal is given."""
     max_luts: PositiveInt | None = None
-    """Budget of look-up tables, in place of `target_fps`; by FINN's estimate, without FIFOs and width converters."""
+    """Budget of look-up tables, in place of `target_fps`; by estimate, without FIFOs and width converters."""
     max_dsps: PositiveInt | None = None
     """Budget of DSP slices, in place of `target_fps`; by FINN's estimate."""
     fifo_depth: Annotated[int, Field(ge=2, le=1 << 16)] | None = None

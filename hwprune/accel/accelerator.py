@@ -39,9 +39,9 @@ class Accelerator:
     origin
         For every stream's tensor, the tensor of the layer that it carries: FIFOs and width converters only pass on.
     operators
-        A row for each operator: name, op, cycles, pe, simd, lut, dsp, bram18, uram (FINN's estimates).
+        A row for each operator: name, op, cycles, pe, simd, lut, dsp, bram18, uram (estimates).
     resources
-        FINN's estimate of the whole, FIFOs and width converters included: lut, dsp, bram18, uram.
+        The estimate of the whole, FIFOs and width converters included: lut, dsp, bram18, uram.
     """
 
     design: Design

@@ -15,6 +15,7 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
+from hwprune.accel.estimates import mvau_luts
 from hwprune.errors import UserError
 
 # Operator -> (attribute of its parallelism, attribute that it divides).
@@ -30,7 +31,7 @@ _SIMPLE = {
 
 @dataclass(frozen=True)
 class Budget:
-    """What a design may take, by FINN's estimates; None is no limit."""
+    """What a design may take, by `resources`; None is no limit."""
 
     luts: int | None = None
     dsps: int | None = None
@@ -72,7 +73,7 @@ def fold_to_budget(model: ModelWrapper, budget: Budget, part: str) -> int:
     smallest = resources(model, part)
     if not budget.holds(smallest):
         raise UserError(
-            f"compile: the smallest folding takes {smallest['lut']} LUTs and {smallest['dsp']} DSP slices by FINN's "
+            f"compile: the smallest folding takes {smallest['lut']} LUTs and {smallest['dsp']} DSP slices by "
             f"estimate, over the budget (max_luts: {budget.luts}, max_dsps: {budget.dsps}); prune more, or raise it"
         )
     fast, best = 1, slow
@@ -92,7 +93,7 @@ def fold_to_budget(model: ModelWrapper, budget: Budget, part: str) -> int:
 
 
 def resources(model: ModelWrapper, part: str) -> dict[str, int]:
-    """FINN's estimate for the whole graph: ``lut``, ``dsp``, ``bram18`` (18 Kb blocks), ``uram``."""
+    """The estimate for the whole graph: ``lut``, ``dsp``, ``bram18`` (18 Kb blocks), ``uram``."""
     total = {"lut": 0, "dsp": 0, "bram18": 0, "uram": 0}
     for node in model.graph.node:
         for key, value in node_resources(node, part).items():
@@ -101,8 +102,10 @@ def resources(model: ModelWrapper, part: str) -> dict[str, int]:
 
 
 def node_resources(node: NodeProto, part: str) -> dict[str, int]:
-    """FINN's estimate for one operator, with the keys of `resources`."""
+    """FINN's estimate for one operator, completed where it has none, with the keys of `resources`."""
     estimate = getCustomOp(node).node_res_estimation(part)
+    if node.op_type == "MVAU_rtl":
+        estimate = {**estimate, "LUT": mvau_luts(node)}
     names = {"lut": "LUT", "dsp": "DSP", "bram18": "BRAM_18K", "uram": "URAM"}
     return {key: math.ceil(estimate.get(name, 0)) for key, name in names.items()}
 
