@@ -50,8 +50,9 @@ class SAMVAU(HWCustomOp):
     of 1 and -1, always in the form ``signed``, and in ``maxmin`` if some sign is -1.
 
     Attributes of the node: ``MW``, ``MH``, ``SIMD`` (divides MW), ``PE`` (divides MH), ``form``, ``group`` (connections
-    that share an extreme; divides MW, and is a multiple or a divisor of SIMD), ``shift``, ``inputDataType``,
-    ``weightDataType`` (unsigned), ``outputDataType``, ``numInputVectors``, ``ram_style`` of the weights' ROM.
+    that share an extreme; divides MW, and is a multiple or a divisor of SIMD), ``shift``, ``floor`` (of unsigned x),
+    ``inputDataType``, ``weightDataType`` (unsigned), ``outputDataType``, ``numInputVectors``, ``ram_style`` of the
+    weights' ROM.
     """
 
     def get_nodeattr_types(self) -> dict:
@@ -64,6 +65,7 @@ class SAMVAU(HWCustomOp):
             "form": ("s", True, "", set(FORMS)),
             "group": ("i", True, 0),
             "shift": ("i", False, 0),
+            "floor": ("i", False, 0, {0, 1}),
             "inputDataType": ("s", True, ""),
             "weightDataType": ("s", True, ""),
             "outputDataType": ("s", True, ""),
@@ -73,8 +75,10 @@ class SAMVAU(HWCustomOp):
 
     @property
     def sam(self) -> Sam:
-        """Form and shift, for `hwprune.sam.neuron`."""
-        return Sam(form=self.get_nodeattr("form"), shift=self.get_nodeattr("shift"))
+        """Form, shift and floor, for `hwprune.sam.neuron`."""
+        return Sam(
+            form=self.get_nodeattr("form"), shift=self.get_nodeattr("shift"), floor=bool(self.get_nodeattr("floor"))
+        )
 
     @property
     def has_signs(self) -> bool:
@@ -197,7 +201,7 @@ class SAMVAU(HWCustomOp):
                     f"{int(datatype.max())}",
                 )
             lowest = code.reshape(len(code), -1, group).min(-1)
-            if lowest.any():
+            if lowest.any() and not self.get_nodeattr("floor"):
                 unit, which = np.argwhere(lowest)[0]
                 refuse(
                     self,
@@ -228,6 +232,7 @@ class SAMVAU(HWCustomOp):
             self.get_nodeattr("group"),
             *(p, n, codes.sign),
             *(int(x.min()) << up, int(x.max()) << up),
+            floor=bool(self.get_nodeattr("floor")),
         )
         return int(low.min()), int(high.max())
 
@@ -279,6 +284,12 @@ class SAMVAU(HWCustomOp):
             refuse(self, f"form={form} with {weights} weights; it takes {' or '.join(fits)}")
         if not -3 <= self.get_nodeattr("shift") <= 3:
             refuse(self, f"shift={self.get_nodeattr('shift')} is not within -3 to 3")
+        if self.get_nodeattr("floor") and (form == "maxmin" or self.get_input_datatype().signed()):
+            refuse(
+                self,
+                f"floor with form={form} and inputDataType={self.get_nodeattr('inputDataType')}; maxima start at zero "
+                "in the forms difference and signed, on unsigned inputs",
+            )
         for attribute, unsigned in (("inputDataType", False), ("weightDataType", True), ("outputDataType", False)):
             datatype = DataType[self.get_nodeattr(attribute)]
             # A bipolar bit stands for -1 or 1.

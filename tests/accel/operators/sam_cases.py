@@ -39,15 +39,16 @@ class SamCase:
         group, form, shift = get("group"), get("form"), get("shift")
         x = x * 2 ** max(0, -shift)
         p, n = (None if w is None else w * 2 ** max(0, shift) for w in (self.p, self.n))
+        least = 0 if get("floor") else np.iinfo(np.int64).min
         sums = np.zeros((len(x), get("MH")), np.int64)
         for j in range(get("MH")):
             for g in range(get("MW") // group):
                 part = slice(g * group, (g + 1) * group)
-                term = (x[:, part] - p[part, j]).max(1)
+                term = (x[:, part] - p[part, j]).max(1, initial=least)
                 if form == "maxmin":
                     term = term + (x[:, part] + n[part, j]).min(1)
                 if form == "difference":
-                    term = term - (x[:, part] - n[part, j]).max(1)
+                    term = term - (x[:, part] - n[part, j]).max(1, initial=least)
                 sums[:, j] += term if self.sign is None else self.sign[g, j] * term
         return sums
 
@@ -58,27 +59,29 @@ class SamCase:
         return pack(sums.reshape(-1, self.op.get_nodeattr("PE")), self.op.get_output_datatype().bitwidth())
 
 
-def distance_codes(rng: np.random.Generator, mw: int, mh: int, group: int, bits: int) -> np.ndarray:
-    """Random distances (mw, mh) of which each group has at least one zero."""
+def distance_codes(rng: np.random.Generator, mw: int, mh: int, group: int, bits: int, floor: bool) -> np.ndarray:
+    """Random distances (mw, mh) of which each group has at least one zero, unless it has a floor."""
     codes = rng.integers(0, 2**bits, (mh, mw // group, group))
     codes[rng.random(codes.shape) < 0.2] = 0
-    np.put_along_axis(codes, rng.integers(0, group, codes.shape[:2])[..., None], 0, axis=2)
+    if not floor:
+        np.put_along_axis(codes, rng.integers(0, group, codes.shape[:2])[..., None], 0, axis=2)
     return codes.reshape(mh, mw).T
 
 
 def make(name: str, rng: np.random.Generator, *, mw, mh, simd, pe, group, form="difference", x="UINT4", bits=4, shift=0,
-         signs=None, minimize=True, **attributes) -> SamCase:  # fmt: skip
+         floor=0, signs=None, minimize=True, **attributes) -> SamCase:  # fmt: skip
     """A unit with random weights; ``signs`` for the form maxmin; types as the weights need them, if ``minimize``."""
-    p = distance_codes(rng, mw, mh, group, bits)
-    n = None if form == "signed" else distance_codes(rng, mw, mh, group, bits)
+    p = distance_codes(rng, mw, mh, group, bits, floor)
+    n = None if form == "signed" else distance_codes(rng, mw, mh, group, bits, floor)
     has_sign = form == "signed" if signs is None else signs
     sign = rng.choice([-1, 1], (mw // group, mh)) if has_sign else None
     weights = {"p": p, "n": n, "sign": sign}
     weights = {key: value for key, value in weights.items() if value is not None}
     node = helper.make_node(
         "SAMVAU_rtl", ["x", *weights], ["y"], name=name, domain="finn.custom_op.fpgadataflow.rtl",
-        backend="fpgadataflow", MW=mw, MH=mh, SIMD=simd, PE=pe, form=form, group=group, shift=shift, inputDataType=x,
-        weightDataType=f"UINT{bits}", outputDataType="INT24", numInputVectors=[1, VECTORS], **attributes,
+        backend="fpgadataflow", MW=mw, MH=mh, SIMD=simd, PE=pe, form=form, group=group, shift=shift, floor=floor,
+        inputDataType=x, weightDataType=f"UINT{bits}", outputDataType="INT24", numInputVectors=[1, VECTORS],
+        **attributes,
     )  # fmt: skip
     ends = [helper.make_tensor_value_info(t, TensorProto.FLOAT, [1, VECTORS, c]) for t, c in (("x", mw), ("y", mh))]
     model = ModelWrapper(qonnx_make_model(helper.make_graph([node], name, ends[:1], ends[1:])))
@@ -113,6 +116,10 @@ FIXED = [
     dict(mw=8, mh=2, simd=2, pe=1, group=4, x="INT8", bits=8, shift=-3, minimize=False),
     dict(mw=4, mh=2, simd=4, pe=2, group=2, x="UINT1", bits=1),
     dict(mw=36, mh=4, simd=36, pe=1, group=4, shift=3, bits=2),
+    # With a floor; groups of one have a meaning then.
+    dict(mw=8, mh=3, simd=4, pe=1, group=4, floor=1),
+    dict(mw=6, mh=2, simd=3, pe=1, group=1, floor=1, shift=-1),
+    dict(mw=12, mh=2, simd=2, pe=2, group=6, form="signed", floor=1),
 ]
 
 
@@ -124,9 +131,10 @@ def random_settings(rng: np.random.Generator) -> dict:
     mh = int(rng.integers(1, 9))
     simd = int(rng.choice([d for d in range(1, mw + 1) if mw % d == 0 and (d % group == 0 or group % d == 0)]))
     pe = int(rng.choice([d for d in range(1, mh + 1) if mh % d == 0]))
+    floor = form != "maxmin" and rng.random() < 0.3
     return dict(
-        mw=mw, mh=mh, simd=simd, pe=pe, group=group, form=form,
-        x=f"{rng.choice(['INT', 'UINT'])}{rng.integers(2, 9)}", bits=int(rng.integers(1, 7)),
+        mw=mw, mh=mh, simd=simd, pe=pe, group=group, form=form, floor=int(floor),
+        x=f"{'UINT' if floor else rng.choice(['INT', 'UINT'])}{rng.integers(2, 9)}", bits=int(rng.integers(1, 7)),
         shift=int(rng.integers(-3, 4)), signs=form == "signed" or (form == "maxmin" and bool(rng.integers(2))),
         ram_style=str(rng.choice(["auto", "block", "distributed"])), minimize=bool(rng.random() < 0.8),
     )  # fmt: skip

@@ -54,7 +54,8 @@ def test_either_form_of_the_node_computes_the_formula(seed):
 def test_the_smallest_types_hold_every_sum_and_one_less_does_not(seed):
     """The greatest and the least sum are searched among inputs at the ends of their range, where they lie."""
     rng = np.random.default_rng(seed)
-    setting = random_settings(rng) | dict(x=str(rng.choice(["UINT2", "INT3"])), minimize=False)
+    setting = random_settings(rng)
+    setting |= dict(x="UINT2" if setting["floor"] else str(rng.choice(["UINT2", "INT3"])), minimize=False)
     setting |= dict(mw=2 * setting["group"], simd=setting["group"], mh=2, pe=1)
     case = make("sam", rng, **setting)
     weights = case.op.minimize_weight_bit_width(case.model)
@@ -116,6 +117,7 @@ REFUSED = [
     (dict(group=5), "group=5 does not divide MW=12; groups that do: 1, 2, 3, 4, 6, 12"),
     (dict(MH=0), "MH=0"),
     (dict(shift=4), "shift=4 is not within -3 to 3"),
+    (dict(floor=1, inputDataType="INT4"), "floor with form=difference and inputDataType=INT4"),
     (dict(inputDataType="FLOAT32"), "inputDataType=FLOAT32 .*UINT4"),
     (dict(inputDataType="BIPOLAR"), "inputDataType=BIPOLAR"),
     (dict(weightDataType="INT4"), "weightDataType=INT4 is no unsigned integer"),
