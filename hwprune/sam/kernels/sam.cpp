@@ -17,6 +17,9 @@
 #include <memory>
 #include <vector>
 
+// What runs within the loops over columns must be part of them.
+#define INLINE inline __attribute__((always_inline))
+
 namespace {
 
 using T = SAM_TYPE;
@@ -40,92 +43,128 @@ struct Free {
 };
 template <class E> struct Buffer {
   std::unique_ptr<E[], Free> memory;
-  explicit Buffer(size_t n) : memory((E *)std::aligned_alloc(64, (n * sizeof(E) + 127) / 64 * 64)) {}
+  explicit Buffer(size_t n) : memory((E *)std::aligned_alloc(4096, (n * sizeof(E) + 8191) / 4096 * 4096)) {}
   operator E *() const { return memory.get(); }
 };
 
 // Half 0 is max(x + p); half 1 is max(x + n), or in the form maxmin max(w - x) with w = -n.
-template <int HALF> inline V term(V x, V w) { return HALF == 1 && FORM == MAXMIN ? w - x : x + w; }
-// Gradient of the group's term by the half's sum.
-template <int HALF> inline V spend(M winner, V gradient, V go) {
-  return HALF == 1 && FORM != MAXMIN ? S::sub_where(winner, gradient, go) : S::add_where(winner, gradient, go);
+template <int HALF> INLINE V term(V x, V w) { return HALF == 1 && FORM == MAXMIN ? w - x : x + w; }
+// The same in the pipes of the multipliers.
+template <int HALF> INLINE V term2(const T *x, V w) {
+  return HALF == 1 && FORM == MAXMIN ? S::minus_loaded(x, w) : S::loaded_plus(x, w);
+}
+
+// Gradient by the half's extreme.
+template <int HALF> INLINE V spend(M winner, V gradient, V go) {
+  if constexpr (HALF == 0)
+    return S::add_where(winner, gradient, go);
+  else
+    return FORM == MAXMIN ? S::add_where2(winner, gradient, go) : S::sub_where2(winner, gradient, go);
 }
 
 // ---- a group of G connections, all in registers -----------------------------------------------------------------
 
-template <int HALF, int G> inline V extreme(const V *x, const T *w, V *s) {
-#pragma GCC unroll 8
-  for (int i = 0; i < G; i++)
-    s[i] = term<HALF>(x[i], S::all(w[HALF * G + i]));
-  V m = s[0];
-#pragma GCC unroll 8
-  for (int i = 1; i < G; i++)
-    m = S::max(m, s[i]);
-  return m;
-}
+// A knock-out tournament of G sums: `up` finds the maximum, `down` tells who won where. Of equals the first wins.
+template <int G> struct Tournament {
+  static constexpr int LEFT = (G + 1) / 2;
+  Tournament<LEFT> left;
+  Tournament<G - LEFT> right;
+  V best;
+  INLINE V up(const V *s) { return best = S::max(left.up(s), right.up(s + LEFT)); }
+  template <class F> INLINE void down(M among, const F &tell, int first = 0) const {
+    const M here = S::no_less(among, left.best, right.best);
+    left.down(here, tell, first);
+    right.down(S::without(among, here), tell, first + LEFT);
+  }
+};
+template <> struct Tournament<1> {
+  V best;
+  INLINE V up(const V *s) { return best = *s; }
+  template <class F> INLINE void down(M among, const F &tell, int first) const { tell(first, among); }
+};
 
-template <int G, bool SIGN> void forward_group(const T *x, int64_t pitch, const T *w, T sign, T *out, int vectors) {
+template <int G, bool SIGN>
+__attribute__((noinline)) void forward_group(const T *__restrict x, int64_t pitch, const T *__restrict w, T sign, T *__restrict out,
+                   int vectors) {
   const V factor = S::all(sign);
   for (int v = 0; v < vectors; v++) {
-    V xs[G], s[G];
+    V s[G];
+    Tournament<G> of;
 #pragma GCC unroll 8
     for (int i = 0; i < G; i++)
-      xs[i] = S::load(x + i * pitch + v * LANES);
-    V value = extreme<0, G>(xs, w, s);
-    if constexpr (HALVES == 2)
-      value -= extreme<1, G>(xs, w, s);
-    V sum = S::load(out + v * LANES);
+      s[i] = term2<0>(x + i * pitch + v * LANES, S::all(w[i]));
+    V value = of.up(s);
+    if constexpr (HALVES == 2) {
+#pragma GCC unroll 8
+      for (int i = 0; i < G; i++)
+        s[i] = term2<1>(x + i * pitch + v * LANES, S::all(w[G + i]));
+      value -= of.up(s);
+    }
+    const V sum = S::load(out + v * LANES);
     S::store(out + v * LANES, SIGN ? sum + factor * value : sum + value);
   }
 }
 
-// Give `go` to the first winner of a half.
-template <int HALF, int G> inline void reward(const V *s, V m, V go, V *gx, V *gw) {
-  M open = S::every();
+// One half of one vector: find the winners, give them `go`, return the maximum.
+template <int HALF, int G, bool ALONE>
+INLINE V reward(const T *x, int64_t pitch, const V *w, V go, V *gx, V *gw) {
+  V s[G];
+  Tournament<G> of;
 #pragma GCC unroll 8
-  for (int i = 0; i < G - 1; i++) {
-    const M winner = S::equal(open, s[i], m);
+  for (int i = 0; i < G; i++) // an even load of both kinds of pipes
+    s[i] = HALF == 0 && ALONE ? term2<HALF>(x + i * pitch, w[HALF * G + i])
+                              : term<HALF>(S::load(x + i * pitch), w[HALF * G + i]);
+  const V m = of.up(s);
+  of.down(S::every(), [&](int i, M winner) __attribute__((always_inline)) {
     gx[i] = spend<HALF>(winner, gx[i], go);
-    gw[i] = S::add_where(winner, gw[i], go);
-    open = S::without(open, winner);
-  }
-  gx[G - 1] = spend<HALF>(open, gx[G - 1], go);
-  gw[G - 1] = S::add_where(open, gw[G - 1], go);
+    gw[i] = S::add_where2(winner, gw[i], go);
+  });
+  return m;
 }
 
-template <int G, bool SIGN>
-void backward_group(const T *x, int64_t pitch, const T *w, T sign, const T *go, T *gx, int vectors, T *gw, T *gsign) {
-  V sums[HALVES][G] = {}, sign_sum = {};
+// The halves [FIRST, LAST).
+template <int G, bool SIGN, int FIRST, int LAST>
+__attribute__((noinline)) void backward_halves(const T *__restrict x, int64_t pitch, const T *__restrict weights, T sign, const T *__restrict go,
+                     T *__restrict gx, int vectors, T *__restrict gw, T *__restrict gsign) {
+  constexpr int N = LAST - FIRST;
+  V sums[N][G] = {}, sign_sum = {}, w[HALVES * G];
+#pragma GCC unroll 16
+  for (int i = 0; i < HALVES * G; i++)
+    w[i] = S::all(weights[i]);
   const V factor = S::all(sign);
   for (int v = 0; v < vectors; v++) {
-    V xs[G], gxs[G], s[G], value{};
+    V gxs[G], value{};
 #pragma GCC unroll 8
-    for (int i = 0; i < G; i++) {
-      xs[i] = S::load(x + i * pitch + v * LANES);
+    for (int i = 0; i < G; i++)
       gxs[i] = S::load(gx + i * pitch + v * LANES);
-    }
     const V given = S::load(go + v * LANES), scaled = SIGN ? given * factor : given;
-    const V m = extreme<0, G>(xs, w, s);
-    reward<0, G>(s, m, scaled, gxs, sums[0]);
-    if constexpr (SIGN)
-      value = m;
-    if constexpr (HALVES == 2) {
-      const V other = extreme<1, G>(xs, w, s);
-      reward<1, G>(s, other, scaled, gxs, sums[HALVES - 1]);
-      if constexpr (SIGN)
-        value -= other;
-    }
+    if constexpr (FIRST == 0)
+      value = reward<0, G, N == 1>(x + v * LANES, pitch, w, scaled, gxs, sums[0]);
+    if constexpr (LAST == 2)
+      value -= reward<1, G, N == 1>(x + v * LANES, pitch, w, scaled, gxs, sums[N - 1]);
     if constexpr (SIGN)
       sign_sum += given * value;
 #pragma GCC unroll 8
     for (int i = 0; i < G; i++)
       S::store(gx + i * pitch + v * LANES, gxs[i]);
   }
-  for (int h = 0; h < HALVES; h++)
+#pragma GCC unroll 2
+  for (int h = 0; h < N; h++)
+#pragma GCC unroll 8
     for (int i = 0; i < G; i++)
-      gw[h * G + i] += sum<T>(sums[h][i]);
+      gw[(FIRST + h) * G + i] += sum<T>(sums[h][i]);
   if constexpr (SIGN)
     *gsign += sum<T>(sign_sum);
+}
+
+template <int G, bool SIGN>
+void backward_group(const T *x, int64_t pitch, const T *w, T sign, const T *go, T *gx, int vectors, T *gw, T *gsign) {
+  if constexpr (HALVES == 1 || G <= 4)
+    backward_halves<G, SIGN, 0, HALVES>(x, pitch, w, sign, go, gx, vectors, gw, gsign);
+  else { // both at once need more registers than there are
+    backward_halves<G, SIGN, 0, 1>(x, pitch, w, sign, go, gx, vectors, gw, gsign);
+    backward_halves<G, SIGN, 1, 2>(x, pitch, w, sign, go, gx, vectors, gw, gsign);
+  }
 }
 
 // ---- larger groups, in chunks of G connections with the extremes in memory -----------------------------------------
@@ -249,115 +288,168 @@ struct Run { // consecutive columns of a tile in one row of one image
   int64_t image, row, column, length, at;
 };
 
+struct Segment { // consecutive columns of a tile in one image
+  int64_t image, place, length, at;
+};
+
 struct Tile {
   std::vector<Run> runs;
+  std::vector<Segment> segments;
   int64_t columns = 0;
   int vectors = 0;
   void place(const Geometry &g, int64_t begin, int64_t end) {
     runs.clear();
+    segments.clear();
     columns = end - begin;
     vectors = int((columns + LANES - 1) / LANES);
     for (int64_t t = begin; t < end;) {
       const int64_t image = t / g.places(), place = t % g.places(), column = place % g.out_width;
       const int64_t length = std::min(g.out_width - column, end - t);
       runs.push_back({image, place / g.out_width, column, length, t - begin});
+      if (place == 0 || t == begin)
+        segments.push_back({image, place, 0, t - begin});
+      segments.back().length += length;
       t += length;
     }
   }
 };
 
-// Columns of a run whose window position `kx` lies inside the image: [first, last).
-inline void inside(const Geometry &g, const Run &run, int64_t kx, int64_t &first, int64_t &last) {
-  const int64_t left = kx - g.padding + run.column * g.stride; // input column of the run's first place
-  first = left >= 0 ? 0 : std::min(run.length, (-left + g.stride - 1) / g.stride);
-  last = left >= g.width ? 0 : std::min(run.length, (g.width - 1 - left) / g.stride + 1);
-  last = std::max(first, last);
-}
-
-struct Connection {
-  int64_t channel, ky, kx;
-  Connection(const Geometry &g, int64_t number)
-      : channel(number % g.channels), ky(number / g.channels / g.kernel), kx(number / g.channels % g.kernel) {}
+// The connections of a group at one kernel position: one such block, or one for each position of the window.
+struct Block {
+  int64_t count, at, channel, ky, kx; // `at`: number of its first connection within the group
 };
 
-// Inputs of the connections [first, first + group): (group, pitch). Where one is NaN, all are, so that it wins.
-void pack(const Geometry &g, const T *x, int64_t first, const Tile &tile, T *to, int64_t pitch, char *nan) {
-  const int64_t width = tile.vectors * LANES;
-  std::fill(nan, nan + width, 0);
-  bool any = false;
-  for (int64_t i = 0; i < g.group; i++) {
-    const Connection at(g, first + i);
-    T *const row_of = to + i * pitch;
-    std::fill(row_of + tile.columns, row_of + width, T(0));
-    for (const Run &run : tile.runs) {
-      T *const row = row_of + run.at;
-      const int64_t y = run.row * g.stride + at.ky - g.padding;
-      int64_t begin = 0, end = 0;
-      if (y >= 0 && y < g.height)
-        inside(g, run, at.kx, begin, end);
-      std::fill(row, row + begin, T(0));
-      std::fill(row + end, row + run.length, T(0));
-      if (begin == end)
-        continue;
-      const T *const source = x + run.image * g.image_step + at.channel * g.channel_step + y * g.row_step +
-                              ((run.column + begin) * g.stride + at.kx - g.padding) * g.column_step;
-      const int64_t step = g.stride * g.column_step;
-      if (step == 1)
-        std::copy(source, source + (end - begin), row + begin);
-      else
-        for (int64_t q = begin; q < end; q++)
-          row[q] = source[(q - begin) * step];
-    }
-    char seen = 0;
-    for (int64_t t = 0; t < width; t++)
-      seen |= nan[t] |= row_of[t] != row_of[t];
-    any |= seen;
-  }
-  if (any)
-    for (int64_t i = 0; i < g.group; i++)
-      for (int64_t t = 0; t < width; t++)
-        if (nan[t])
-          to[i * pitch + t] = std::numeric_limits<T>::quiet_NaN();
-}
-
-// Add the packed gradients back to where `pack` took the inputs; `gx` is contiguous.
-void unpack(const Geometry &g, const T *from, int64_t pitch, int64_t first, const Tile &tile, T *gx) {
-  for (int64_t i = 0; i < g.group; i++) {
-    const Connection at(g, first + i);
-    for (const Run &run : tile.runs) {
-      const int64_t y = run.row * g.stride + at.ky - g.padding;
-      if (y < 0 || y >= g.height)
-        continue;
-      int64_t begin, end;
-      inside(g, run, at.kx, begin, end);
-      const T *const row = from + i * pitch + run.at;
-      T *const to = gx + ((run.image * g.channels + at.channel) * g.height + y) * g.width +
-                    (run.column * g.stride + at.kx - g.padding);
-      if (g.stride == 1)
-        for (int64_t q = begin; q < end; q++)
-          to[q] += row[q];
-      else
-        for (int64_t q = begin; q < end; q++)
-          to[q * g.stride] += row[q];
-    }
+template <class F> inline void each_block(const Geometry &g, int64_t group_number, F &&f) {
+  const int64_t count = std::min(g.group, g.channels), first = group_number * g.group;
+  for (int64_t at = 0; at < g.group; at += count) {
+    const int64_t position = (first + at) / g.channels;
+    f(Block{count, at, (first + at) % g.channels, position / g.kernel, position % g.kernel});
   }
 }
 
-// One unit's weights of the connections [first, first + group): (HALVES, group), in the form of `term`.
-void pack_weights(const Geometry &g, const T *positive, const T *negative, int64_t unit, int64_t first, T *to) {
+// Where a run's inputs for a kernel position lie: of the run's places, [begin, end) are inside the image; the first of
+// them reads the input pixel (y, x).
+struct Span {
+  int64_t begin = 0, end = 0, y, x;
+  Span(const Geometry &g, const Run &run, const Block &block) {
+    y = run.row * g.stride + block.ky - g.padding;
+    const int64_t left = run.column * g.stride + block.kx - g.padding;
+    if (y < 0 || y >= g.height || left >= g.width)
+      return;
+    begin = left >= 0 ? 0 : std::min(run.length, g.stride == 1 ? -left : (-left + g.stride - 1) / g.stride);
+    const int64_t right = g.width - 1 - left;
+    end = std::max(begin, std::min(run.length, (g.stride == 1 ? right : right / g.stride) + 1));
+    x = left + begin * g.stride;
+  }
+};
+
+// Inputs of a group's connections: (group, pitch), zero outside of the image and beyond the tile's columns.
+void pack(const Geometry &g, const T *x, bool nan, int64_t group_number, const Tile &tile, T *to, int64_t pitch) {
+  const int64_t width = tile.vectors * LANES, step = g.stride * g.column_step;
+  each_block(g, group_number, [&](const Block &block) {
+    for (const Run &run : tile.runs) {
+      const Span span(g, run, block);
+      const T *source = span.begin == span.end ? nullptr
+                                               : x + run.image * g.image_step + block.channel * g.channel_step +
+                                                     span.y * g.row_step + span.x * g.column_step;
+      for (int64_t i = 0; i < block.count; i++, source += source ? g.channel_step : 0) {
+        T *const row = to + (block.at + i) * pitch + run.at;
+        for (int64_t q = 0; q < span.begin; q++)
+          row[q] = 0;
+        if (step == 1)
+          for (int64_t q = span.begin; q < span.end; q++)
+            row[q] = source[q - span.begin];
+        else
+          for (int64_t q = span.begin; q < span.end; q++)
+            row[q] = source[(q - span.begin) * step];
+        for (int64_t q = span.end; q < run.length; q++)
+          row[q] = 0;
+      }
+    }
+  });
+  for (int64_t i = 0; i < g.group; i++)
+    std::fill(to + i * pitch + tile.columns, to + i * pitch + width, T(0));
+  if (nan) // where one is, all are, so that it wins
+    for (int64_t t = 0; t < tile.columns; t++)
+      for (int64_t i = 0; i < g.group; i++)
+        if (to[i * pitch + t] != to[i * pitch + t]) {
+          for (int64_t k = 0; k < g.group; k++)
+            to[k * pitch + t] = to[i * pitch + t];
+          break;
+        }
+}
+
+bool has_nan(const Geometry &g, const T *x, int threads) {
+  int found = 0;
+#pragma omp parallel for num_threads(threads) reduction(| : found)
+  for (int64_t plane = 0; plane < g.images * g.channels; plane++) {
+    const T *const at = x + plane / g.channels * g.image_step + plane % g.channels * g.channel_step;
+    for (int64_t y = 0; y < g.height; y++)
+      for (int64_t q = 0; q < g.width; q++)
+        found |= at[y * g.row_step + q * g.column_step] != at[y * g.row_step + q * g.column_step];
+  }
+  return found;
+}
+
+// Add the packed gradients to where `pack` took the inputs; `gx` is contiguous.
+void unpack(const Geometry &g, const T *from, int64_t pitch, int64_t group_number, const Tile &tile, T *gx) {
+  each_block(g, group_number, [&](const Block &block) {
+    for (const Run &run : tile.runs) {
+      const Span span(g, run, block);
+      if (span.begin == span.end)
+        continue;
+      T *to = gx + ((run.image * g.channels + block.channel) * g.height + span.y) * g.width + span.x;
+      for (int64_t i = 0; i < block.count; i++, to += g.height * g.width) {
+        const T *const row = from + (block.at + i) * pitch + run.at + span.begin;
+        if (g.stride == 1)
+          for (int64_t q = 0; q < span.end - span.begin; q++)
+            to[q] += row[q];
+        else
+          for (int64_t q = 0; q < span.end - span.begin; q++)
+            to[q * g.stride] += row[q];
+      }
+    }
+  });
+}
+
+// Of a block's first connection, within a unit's weights.
+inline int64_t weight_offset(const Geometry &g, const Block &block) {
+  return (block.channel * g.kernel + block.ky) * g.kernel + block.kx;
+}
+
+// A group's weights of the units [first, last): (units, HALVES, group), in the form of `term`.
+void pack_weights(const Geometry &g, const T *positive, const T *negative, int64_t first, int64_t last,
+                  int64_t group_number, T *to) {
   for (int h = 0; h < HALVES; h++) {
-    const T *const from = (h ? negative : positive) + unit * g.connections();
-    T nan = 0;
-    for (int64_t i = 0; i < g.group; i++) {
-      const Connection at(g, first + i);
-      const T w = from[(at.channel * g.kernel + at.ky) * g.kernel + at.kx];
-      to[h * g.group + i] = h == 1 && FORM == MAXMIN ? -w : w;
-      if (w != w)
-        nan = w;
-    }
-    if (nan != nan)
-      std::fill(to + h * g.group, to + (h + 1) * g.group, nan);
+    each_block(g, group_number, [&](const Block &block) {
+      const T *from = (h ? negative : positive) + first * g.connections() + weight_offset(g, block);
+      T *into = to + h * g.group + block.at;
+      for (int64_t unit = first; unit < last; unit++, from += g.connections(), into += HALVES * g.group)
+        for (int64_t i = 0; i < block.count; i++) {
+          const T w = from[i * g.kernel * g.kernel];
+          into[i] = h == 1 && FORM == MAXMIN ? -w : w;
+        }
+    });
+    T *group = to + h * g.group;
+    for (int64_t unit = first; unit < last; unit++, group += HALVES * g.group)
+      for (int64_t i = 0; i < g.group; i++)
+        if (group[i] != group[i]) { // where one is NaN, all are, so that it wins
+          std::fill(group, group + g.group, group[i]);
+          break;
+        }
   }
+}
+
+// The gradient of what `pack_weights` laid out, to its place.
+void unpack_weights(const Geometry &g, const T *from, int64_t first, int64_t last, int64_t group_number, T *const *to) {
+  for (int h = 0; h < HALVES; h++)
+    each_block(g, group_number, [&](const Block &block) {
+      T *into = to[h] + first * g.connections() + weight_offset(g, block);
+      const T *at = from + h * g.group + block.at;
+      for (int64_t unit = first; unit < last; unit++, into += g.connections(), at += HALVES * g.group)
+        for (int64_t i = 0; i < block.count; i++)
+          into[i * g.kernel * g.kernel] = h == 1 && FORM != MAXMIN ? -at[i] : at[i];
+    });
 }
 
 int64_t tile_size(const Geometry &g) {
@@ -366,22 +458,21 @@ int64_t tile_size(const Geometry &g) {
   return std::clamp<int64_t>(bytes / int64_t(sizeof(T)) / LANES * LANES, 4 * LANES, 512);
 }
 
-int64_t pitch_of(int64_t tile) { return tile + LANES; } // rows start in different cache sets
+int64_t pitch_of(int64_t tile) { return tile; } // rows start in different cache sets
 
 void forward(const Geometry &g, const T *x, const T *positive, const T *negative, const T *sign, T *out, int threads) {
-  constexpr int64_t BLOCK = 64;
+  constexpr int64_t BLOCK = 128;
   const int64_t tile_columns = tile_size(g), pitch = pitch_of(tile_columns), columns = g.images * g.places();
   const int64_t tiles = (columns + tile_columns - 1) / tile_columns, blocks = (g.units + BLOCK - 1) / BLOCK;
   const int64_t row = HALVES * g.group, groups = g.groups();
+  const bool nan = has_nan(g, x, threads);
   Buffer<T> weights(g.units * groups * row); // (groups, units, HALVES, group)
 #pragma omp parallel for num_threads(threads) schedule(static)
-  for (int64_t unit = 0; unit < g.units; unit++)
-    for (int64_t q = 0; q < groups; q++)
-      pack_weights(g, positive, negative, unit, q * g.group, weights + (q * g.units + unit) * row);
+  for (int64_t q = 0; q < groups; q++)
+    pack_weights(g, positive, negative, 0, g.units, q, weights + q * g.units * row);
 #pragma omp parallel num_threads(threads)
   {
     Buffer<T> packed(g.group * pitch), sums(BLOCK * tile_columns);
-    Buffer<char> nan(tile_columns);
     Scratch scratch(tile_columns);
     Tile tile;
 #pragma omp for schedule(dynamic)
@@ -391,17 +482,16 @@ void forward(const Geometry &g, const T *x, const T *positive, const T *negative
       tile.place(g, begin, end);
       std::fill(sums + 0, sums + BLOCK * tile_columns, T(0));
       for (int64_t q = 0; q < groups; q++) {
-        pack(g, x, q * g.group, tile, packed, pitch, nan);
+        pack(g, x, nan, q, tile, packed, pitch);
         for (int64_t unit = first; unit < last; unit++)
           forward_any(g.group, sign, packed, pitch, weights + (q * g.units + unit) * row,
                       sign ? sign[unit * groups + q] : T(1), sums + (unit - first) * tile_columns, tile.vectors,
                       scratch);
       }
       for (int64_t unit = first; unit < last; unit++)
-        for (const Run &run : tile.runs) {
-          const T *const from = sums + (unit - first) * tile_columns + run.at;
-          std::copy(from, from + run.length,
-                    out + ((run.image * g.units + unit) * g.out_height + run.row) * g.out_width + run.column);
+        for (const Segment &segment : tile.segments) {
+          const T *const from = sums + (unit - first) * tile_columns + segment.at;
+          std::copy(from, from + segment.length, out + (segment.image * g.units + unit) * g.places() + segment.place);
         }
     }
   }
@@ -414,10 +504,11 @@ int64_t image_shares(const Geometry &g, int64_t channel_groups) {
 
 void backward(const Geometry &g, const T *x, const T *positive, const T *negative, const T *sign, const T *go, T *gx,
               T *gp, T *gn, T *gsign, int threads) {
-  constexpr int64_t BLOCK = 64;
+  constexpr int64_t BLOCK = 128;
   const int64_t tile_columns = tile_size(g), pitch = pitch_of(tile_columns);
   const int64_t row = HALVES * g.group, groups = g.groups();
   const int64_t channel_groups = std::max<int64_t>(1, g.channels / g.group), places = groups / channel_groups;
+  const bool nan = has_nan(g, x, threads);
   const int64_t shares = image_shares(g, channel_groups), size = g.units * g.connections();
   // The first share sums in the result, the others in memory of their own.
   const int64_t spare = HALVES * size + g.units * groups;
@@ -426,7 +517,6 @@ void backward(const Geometry &g, const T *x, const T *positive, const T *negativ
   {
     Buffer<T> packed(g.group * pitch), gradient(g.group * pitch), given(BLOCK * tile_columns);
     Buffer<T> weights(BLOCK * places * row), sums(BLOCK * places * row), sign_sums(BLOCK * places);
-    Buffer<char> nan(tile_columns);
     Scratch scratch(tile_columns);
     Tile tile;
 #pragma omp for schedule(dynamic)
@@ -439,9 +529,8 @@ void backward(const Geometry &g, const T *x, const T *positive, const T *negativ
       for (int64_t first = 0; first < g.units; first += BLOCK) {
         const int64_t last = std::min(g.units, first + BLOCK);
         for (int64_t k = 0; k < places; k++)
-          for (int64_t unit = first; unit < last; unit++)
-            pack_weights(g, positive, negative, unit, (k * channel_groups + channel_group) * g.group,
-                         weights + (k * BLOCK + unit - first) * row);
+          pack_weights(g, positive, negative, first, last, k * channel_groups + channel_group,
+                       weights + k * BLOCK * row);
         std::fill(sums + 0, sums + BLOCK * places * row, T(0));
         std::fill(sign_sums + 0, sign_sums + BLOCK * places, T(0));
         for (int64_t begin = start; begin < stop; begin += tile_columns) {
@@ -449,15 +538,15 @@ void backward(const Geometry &g, const T *x, const T *positive, const T *negativ
           const int64_t width = tile.vectors * LANES;
           for (int64_t unit = first; unit < last; unit++) {
             T *const into = given + (unit - first) * tile_columns;
-            for (const Run &run : tile.runs) {
-              const T *from = go + ((run.image * g.units + unit) * g.out_height + run.row) * g.out_width + run.column;
-              std::copy(from, from + run.length, into + run.at);
+            for (const Segment &segment : tile.segments) {
+              const T *from = go + (segment.image * g.units + unit) * g.places() + segment.place;
+              std::copy(from, from + segment.length, into + segment.at);
             }
             std::fill(into + tile.columns, into + width, T(0));
           }
           for (int64_t k = 0; k < places; k++) {
             const int64_t q = k * channel_groups + channel_group;
-            pack(g, x, q * g.group, tile, packed, pitch, nan);
+            pack(g, x, nan, q, tile, packed, pitch);
             std::fill(gradient + 0, gradient + g.group * pitch, T(0));
             for (int64_t unit = first; unit < last; unit++) {
               const int64_t at = k * BLOCK + unit - first;
@@ -466,22 +555,16 @@ void backward(const Geometry &g, const T *x, const T *positive, const T *negativ
                            sign_sums + at, scratch);
             }
             if (gx)
-              unpack(g, gradient, pitch, q * g.group, tile, gx);
+              unpack(g, gradient, pitch, q, tile, gx);
           }
         }
-        for (int64_t k = 0; k < places; k++)
-          for (int64_t unit = first; unit < last; unit++) {
-            const int64_t at = k * BLOCK + unit - first, q = k * channel_groups + channel_group;
-            for (int h = 0; h < HALVES; h++)
-              for (int64_t i = 0; i < g.group; i++) {
-                const Connection c(g, q * g.group + i);
-                const T value = sums[at * row + h * g.group + i];
-                to[h][unit * g.connections() + (c.channel * g.kernel + c.ky) * g.kernel + c.kx] =
-                    h == 1 && FORM != MAXMIN ? -value : value;
-              }
-            if (sign)
-              to_sign[unit * groups + q] = sign_sums[at];
-          }
+        for (int64_t k = 0; k < places; k++) {
+          const int64_t q = k * channel_groups + channel_group;
+          unpack_weights(g, sums + k * BLOCK * row, first, last, q, to);
+          if (sign)
+            for (int64_t unit = first; unit < last; unit++)
+              to_sign[unit * groups + q] = sign_sums[k * BLOCK + unit - first];
+        }
       }
     }
   }

@@ -21,12 +21,28 @@ template <class T> struct Simd;
     static V all(T v) { return _mm512_set1_##S(v); }                                                                   \
     static V max(V a, V b) { return _mm512_max_##S(a, b); }                                                            \
     static M every() { return M(-1); }                                                                                 \
-    /* lanes of `among` in which a == b */                                                                             \
+    /* lanes of `among` in which the relation holds */                                                                 \
+    static M no_less(M among, V a, V b) { return _mm512_mask_cmp_##S##_mask(among, a, b, _CMP_GE_OQ); }                \
     static M equal(M among, V a, V b) { return _mm512_mask_cmp_##S##_mask(among, a, b, _CMP_EQ_OQ); }                  \
     static M greater(V a, V b) { return _mm512_cmp_##S##_mask(a, b, _CMP_GT_OQ); }                                     \
-    static M without(M a, M b) { return M(a & ~b); }                                                                   \
+    /* `a` less its subset `b`; the intrinsic keeps masks in mask registers */                                         \
+    static M without(M a, M b) { return _kxor_mask##LANES(a, b); }                                                     \
     static V add_where(M m, V a, V b) { return _mm512_mask_add_##S(a, m, a, b); }                                      \
     static V sub_where(M m, V a, V b) { return _mm512_mask_sub_##S(a, m, a, b); }                                      \
+    /* As asm, for GCC copies registers around them, which costs as much as the sum. */                                \
+    /* The same sums by multipliers: Zen 4 adds, compares and takes maxima in two pipes, multiplies in two others */   \
+    static V loaded_plus(const T *p, V b) {                                                                 \
+      V v;                                                                                                             \
+      asm("vmovu" #S " %1, %0\n\tvfmadd132" #S " %3, %2, %0" : "=&v"(v) : "m"(*(const V *)p), "v"(b), "v"(all(1)));       \
+      return v;                                                                                                        \
+    }                                                                                                                  \
+    static V minus_loaded(const T *p, V b) {                                                                \
+      V v;                                                                                                             \
+      asm("vmovu" #S " %1, %0\n\tvfnmadd132" #S " %3, %2, %0" : "=&v"(v) : "m"(*(const V *)p), "v"(b), "v"(all(1)));      \
+      return v;                                                                                                        \
+    }                                                                                                                  \
+    static V add_where2(M m, V a, V b) { return _mm512_mask3_fmadd_##S(b, all(1), a, m); }                             \
+    static V sub_where2(M m, V a, V b) { return _mm512_mask3_fnmadd_##S(b, all(1), a, m); }                            \
     static V choose(M m, V yes, V no) { return _mm512_mask_blend_##S(m, no, yes); }                                    \
   };
 SIMD_OF(float, __m512, __mmask16, 16, ps)
@@ -49,11 +65,16 @@ SIMD_OF(double, __m512d, __mmask8, 8, pd)
     static V all(T v) { return v - V{}; }                                                                              \
     static V max(V a, V b) { return a > b ? a : b; }                                                                   \
     static M every() { return M{} == M{}; }                                                                            \
+    static M no_less(M among, V a, V b) { return among & (M)(a >= b); }                                                \
     static M equal(M among, V a, V b) { return among & (M)(a == b); }                                                  \
     static M greater(V a, V b) { return (M)(a > b); }                                                                  \
     static M without(M a, M b) { return a & ~b; }                                                                      \
     static V add_where(M m, V a, V b) { return a + (V)(m & (M)b); }                                                    \
     static V sub_where(M m, V a, V b) { return a - (V)(m & (M)b); }                                                    \
+    static V loaded_plus(const T *p, V b) { return load(p) + b; }                                                      \
+    static V minus_loaded(const T *p, V b) { return b - load(p); }                                                     \
+    static V add_where2(M m, V a, V b) { return add_where(m, a, b); }                                                  \
+    static V sub_where2(M m, V a, V b) { return sub_where(m, a, b); }                                                  \
     static V choose(M m, V yes, V no) { return m ? yes : no; }                                                         \
   };
 SIMD_OF(float, int32_t, 8)
@@ -62,13 +83,17 @@ SIMD_OF(double, int64_t, 4)
 
 #endif
 
-// The lanes' sum, in a fixed order.
+// The lanes' sum, in an order that is fixed for a processor.
 template <class T> inline T sum(typename Simd<T>::V v) {
-  constexpr int lanes = Simd<T>::lanes;
-  T part[lanes];
-  Simd<T>::store(part, v);
-  for (int width = lanes / 2; width; width /= 2)
-    for (int i = 0; i < width; i++)
-      part[i] += part[i + width];
-  return part[0];
+#ifdef __AVX512F__
+  if constexpr (sizeof(T) == 4)
+    return _mm512_reduce_add_ps(v);
+  else
+    return _mm512_reduce_add_pd(v);
+#else
+  T total = v[0];
+  for (int i = 1; i < Simd<T>::lanes; i++)
+    total += v[i];
+  return total;
+#endif
 }
