@@ -88,7 +88,7 @@ def latency(op) -> int:
     """Cycles from the beat that completes the first sums to these: see hls/README.md."""
     simd, group = op.get_nodeattr("SIMD"), op.get_nodeattr("group")
     replayed, block, partial = op.folds[1] > 1, op.in_block_ram, group > simd
-    extreme = 1 + math.ceil(math.ceil(math.log2(min(simd, group))) / 2)
+    extreme = 3 if min(simd, group) > 1 else 1
     tree = math.ceil(math.log2(op.sets * max(1, simd // group)))
     return replayed + 1 + block + extreme + partial + tree + 2
 
