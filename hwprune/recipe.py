@@ -50,7 +50,7 @@ class ModelSettings(_Section):
     """A darknet .weights file to start from; it needs `darknet_cfg`."""
     neurons: Neurons = {}
     """Layers of other neurons than multiply-accumulate (``mac``): by name or pattern (``conv[4-8]``), ``{neuron: sam,
-    form: difference, group: 4, shift: 0}``. Where several patterns match, the last one decides."""
+    form: difference, group: 4, shift: 0, floor: false}``. Where several patterns match, the last one decides."""
     neurons_from: Literal["train", "finetune", "quantize"] = "train"
     """The stage from which on `neurons` holds. ``train`` has them from the start; ``finetune`` and ``quantize`` convert
     the pruned network of multiply-accumulates that they are given, and learn from it."""
@@ -210,8 +210,9 @@ def _clashes(recipe: Recipe) -> Iterator[tuple[Keys, str]]:
             value = getattr(recipe.prune, field)
             if value > narrowest:
                 yield ("prune", field), f"{value} is more than the narrowest of model.widths, {narrowest}"
-        table = yolov3_tiny(1, recipe.model.widths)  # neither classes nor boxes change what a layer reads
-        for error in choose(recipe.model.neurons, table)[1]:
+        # Neither classes nor boxes change what a layer reads.
+        table = yolov3_tiny(1, recipe.model.widths, activation=recipe.model.activation)
+        for error in choose(recipe.model.neurons, table, recipe.quantize.activation)[1]:
             yield ("model", "neurons", error.pattern, *([error.field] if error.field else [])), str(error)
 
 

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from hwprune import yaml_places
 from hwprune.errors import UserError
+from hwprune.flow.run_folder import json_hash
 from hwprune.recipe import COMPACT_WIDTHS, Recipe, load_recipe, save_recipe
 from hwprune.recipes import ready_recipe, ready_recipes
+from hwprune.train.settings import SamTraining, TrainSettings
 
 MINIMAL = "data: {source: digits}\n"
 
@@ -109,6 +111,28 @@ def test_paths_are_relative_to_the_recipe(tmp_path, monkeypatch):
         (MINIMAL + "prune: {multiple: 16}\n", 2, 19, ["prune.multiple: 16", "narrowest of model.widths, 8"]),
         (MINIMAL + "prune: {min_channels: 9}\n", 2, 23, ["prune.min_channels: 9", "narrowest of model.widths, 8"]),
         (MINIMAL + "simulate: {stall_percent: 100}\n", 2, 27, ["simulate.stall_percent", "90"]),
+        # neurons: patterns, their values, and what the layers allow
+        (MINIMAL + "model:\n  neurons:\n    convX: {neuron: mac}\n", 4, 12,
+         ["model.neurons.convX: names no convolution", "there are conv1, conv2"]),
+        (MINIMAL + "model:\n  neurons: {'pool*': {neuron: mac}}\n", 3, 22, ["model.neurons.pool*: names no convol"]),
+        (MINIMAL + "model:\n  neurons: {conv2: sam}\n", 3, 20, ["model.neurons.conv2", "`key: value`", '"sam"']),
+        (MINIMAL + "model:\n  neurons: {conv2: {group: 4}}\n", 3, 20, ["model.neurons.conv2: needs the key 'neuron'"]),
+        (MINIMAL + "model:\n  neurons: {conv2: {neuron: som}}\n", 3, 20, ["did you mean sam?", "allowed: mac, sam"]),
+        (MINIMAL + "model:\n  neurons: {conv2: {neuron: mac, group: 4}}\n", 3, 34, ["conv2.group: unknown key"]),
+        (MINIMAL + "model:\n  neurons: {conv2: {neuron: sam, gruop: 4}}\n", 3, 34, ["did you mean group?"]),
+        (MINIMAL + "model:\n  neurons: {conv2: {neuron: sam, form: max}}\n", 3, 40, ["conv2.form", "'maxmin', 'diff"]),
+        (MINIMAL + "model:\n  neurons: {conv2: {neuron: sam, shift: 4}}\n", 3, 41, ["conv2.shift", "equal to 3"]),
+        (MINIMAL + "model:\n  neurons: {conv2: {neuron: sam, group: 3}}\n", 3, 41,
+         ["layer conv2: a SAM group of 3 does not divide 8 input channels; groups that do: 2, 4, 8, or 0"]),
+        (MINIMAL + "model:\n  neurons: {'conv[12]': {neuron: sam}}\n", 3, 13,
+         ["model.neurons.conv[12].group: layer conv1: a SAM group of 4 does not divide 3"]),
+        (MINIMAL + "model:\n  neurons: {conv4: {neuron: sam, floor: true}}\n", 3, 41,
+         ["model.neurons.conv4.floor: layer conv4: ", "quantize.activation"]),
+        (MINIMAL + "model: {neurons_from: prune}\n", 2, 23, ["model.neurons_from", "'finetune'"]),
+        (MINIMAL + "train: {sam: {temprature: 1}}\n", 2, 15, ["train.sam.temprature", "did you mean temperature?"]),
+        (MINIMAL + "train: {sam: {distillation: 1}}\n", 2, 29, ["train.sam.distillation", "no teacher"]),
+        (MINIMAL + "sparsify: {sam: {distillation: 1}}\n", 2, 32, ["sparsify.sam.distillation", "no teacher"]),
+        (MINIMAL + "quantize: {sam: {conversion: 1.5}}\n", 2, 30, ["quantize.sam.conversion", "equal to 1"]),
         (MINIMAL + "name: ../escape\n", 2, 7, ["name", "pattern"]),
         # the YAML itself
         (MINIMAL + "seed: 1\nseed: 2\n", 3, 1, ["seed: given twice; first in line 2"]),
@@ -163,6 +187,42 @@ quantize:
 def test_floats_may_be_written_without_a_point(tmp_path):
     assert load_recipe(write(tmp_path, MINIMAL + "train: {learning_rate: 1e-3}\n")).train.learning_rate == 1e-3
     assert load_recipe(write(tmp_path, MINIMAL + "train: {warmup_epochs: 2}\n")).train.warmup_epochs == 2.0
+
+
+NEURONS = """\
+model:
+  neurons:
+    "conv*": {neuron: sam, form: signed, group: 1}
+    conv1: {neuron: mac}
+  neurons_from: STAGE
+"""
+
+
+def test_neurons_count_where_they_begin(tmp_path):
+    """What a stage's results depend on: neurons only where the layers become what they say, in their order."""
+    parts = ("train", "finetune", "quantize")
+    mac = load_recipe(write(tmp_path, MINIMAL))
+    whole = {stage: load_recipe(write(tmp_path, MINIMAL + NEURONS.replace("STAGE", stage))) for stage in parts}
+    for begin, recipe in whole.items():
+        assert list(recipe.model.neurons) == ["conv*", "conv1"]
+        save_recipe(tmp_path / "resolved.yaml", recipe)
+        again = load_recipe(tmp_path / "resolved.yaml")
+        assert again == recipe and list(again.model.neurons) == ["conv*", "conv1"]
+        for stage in parts:
+            same = recipe.on_which_depends(stage) == mac.on_which_depends(stage)
+            assert same == (stage != begin)
+    turned = MINIMAL + NEURONS.replace("    conv1: {neuron: mac}\n", "").replace(
+        "neurons:\n", "neurons:\n    conv1: {neuron: mac}\n"
+    ).replace("STAGE", "finetune")
+    other = load_recipe(write(tmp_path, turned))
+    assert other.model == whole["finetune"].model  # dicts know no order
+    assert json_hash(other.on_which_depends("finetune")) != json_hash(whole["finetune"].on_which_depends("finetune"))
+    assert json_hash(other.on_which_depends("train")) == json_hash(mac.on_which_depends("train"))
+
+
+def test_training_settings_of_sam(tmp_path):
+    recipe = load_recipe(write(tmp_path, MINIMAL + "finetune: {sam: {conversion: 0.25}}\n"))
+    assert recipe.finetune == TrainSettings(sam=SamTraining(conversion=0.25))
 
 
 def test_recipe_in_python_is_held_to_the_same_rules():

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hwprune.models.architecture import Architecture
+from hwprune.models.architecture import IMAGE, Architecture
 from hwprune.sam.settings import Sam
 
 
@@ -54,7 +54,9 @@ class ChoiceError(ValueError):
         self.pattern, self.field = pattern, field
 
 
-def choose(neurons: Neurons, architecture: Architecture) -> tuple[dict[str, Sam | None], list[ChoiceError]]:
+def choose(
+    neurons: Neurons, architecture: Architecture, activation: Literal["same", "leaky", "relu"] = "same"
+) -> tuple[dict[str, Sam | None], list[ChoiceError]]:
     """The neuron of each convolution that a pattern names, and all that is wrong with the choice.
 
     Parameters
@@ -63,13 +65,15 @@ def choose(neurons: Neurons, architecture: Architecture) -> tuple[dict[str, Sam 
         By pattern.
     architecture
         The layer table, with the widths from which the groups are taken.
+    activation
+        Of the quantised network, as in `hwprune.quant.precision.Precision`.
 
     Returns
     -------
     chosen : dict
         By layer, in the table's order; for `hwprune.models.architecture.Architecture.with_neurons`.
     errors : list of ChoiceError
-        Patterns that match no convolution, and groups that do not fit.
+        Patterns that match no convolution, groups that do not fit, and floors under inputs that can be negative.
     """
     convolutions = [layer.name for layer in architecture.layers if layer.op == "conv"]
     decisive: dict[str, str] = {}
@@ -82,18 +86,35 @@ def choose(neurons: Neurons, architecture: Architecture) -> tuple[dict[str, Sam 
         decisive |= dict.fromkeys(matched, pattern)
     chosen = {name: neurons[decisive[name]].sam for name in convolutions if name in decisive}
     channels = architecture.channels()
-    misfits: dict[str, dict[str, list[str]]] = {}
+    misfits: dict[tuple[str, str], dict[str, list[str]]] = {}
     for name, sam in chosen.items():
         layer = architecture[name]
         try:
             if sam:
                 sam.group_size(channels[layer.input], layer.kernel)
         except ValueError as error:
-            misfits.setdefault(decisive[name], {}).setdefault(str(error), []).append(name)
-    for pattern, complaints in misfits.items():
+            misfits.setdefault((decisive[name], "group"), {}).setdefault(str(error), []).append(name)
+        if sam and sam.floor and not _never_negative(architecture, layer.input, activation):
+            misfits.setdefault((decisive[name], "floor"), {}).setdefault(_NEGATIVE, []).append(name)
+    for (pattern, field), complaints in misfits.items():
         told = "; ".join(f"layer {', '.join(names)}: {complaint}" for complaint, names in complaints.items())
-        errors.append(ChoiceError(pattern, "group", told))
+        errors.append(ChoiceError(pattern, field, told))
     return chosen, errors
+
+
+_NEGATIVE = (
+    "a floor needs inputs that are never negative, but they come from a leaky activation; "
+    "take relu in model.activation or quantize.activation"
+)
+
+
+def _never_negative(architecture: Architecture, name: str, activation: str) -> bool:
+    if name == IMAGE:
+        return True
+    layer = architecture[name]
+    if layer.op != "conv":
+        return all(_never_negative(architecture, source, activation) for source in layer.inputs)
+    return layer.activation != "linear" and (layer.activation if activation == "same" else activation) == "relu"
 
 
 def fitted(neurons: Mapping[str, Sam | None], architecture: Architecture) -> dict[str, Sam | None]:

@@ -11,9 +11,9 @@ from hwprune.sam.layer import SamConv2d
 from hwprune.sam.settings import Sam
 
 REACH = 1.25
-"""Root mean square of a unit's first weights, in that of its inputs. For random inputs behind a ReLU and random weights
-the sums then correlate with the multiply-accumulate's by .75 to .85 in groups of 2 to 8, and from half to twice of it
-by little less."""
+"""Root mean square of a unit's first weights, and how far a floor is above their mean, in the deviation of the inputs.
+For random inputs behind a ReLU and random weights the sums then correlate with the multiply-accumulate's by .75 to .85
+in groups of 2 to 8, with a floor by up to .92; from half to twice of it, it is little less."""
 
 
 @torch.no_grad()
@@ -68,7 +68,7 @@ def initialise(layer: SamConv2d, weight: Tensor, deviation: Tensor) -> None:
 
     What a connection moves the convolution's sum by, its weight times the deviation of its input, is taken for its
     offset: P where the connection raises the sum, N where it lowers it. A ``signed`` group gets the sign of the
-    connection that moves the sum most.
+    connection that moves the sum most. Under a floor, connections that move it little start silent.
 
     Parameters
     ----------
@@ -81,18 +81,22 @@ def initialise(layer: SamConv2d, weight: Tensor, deviation: Tensor) -> None:
     """
     moves = weight * deviation[:, None, None]
     size = moves.square().mean((1, 2, 3), keepdim=True).sqrt()
-    inputs = deviation.square().mean().sqrt()
-    moves = REACH * inputs * moves / size.clamp(min=torch.finfo(size.dtype).tiny)
+    reach = REACH * deviation.square().mean().sqrt()
+    moves = reach * moves / size.clamp(min=torch.finfo(size.dtype).tiny)
+
+    def offsets(moves: Tensor) -> Tensor:
+        return (moves - reach).clamp(max=0) if layer.sam.floor else moves
+
     if layer.polarity is None:
-        layer.positive.copy_(moves)
-        layer.negative.copy_(-moves)
+        layer.positive.copy_(offsets(moves))
+        layer.negative.copy_(offsets(-moves))
         return
     groups = grouped(moves, layer.group)
     strongest = groups.gather(-1, groups.abs().argmax(-1, keepdim=True))
     sign = torch.where(strongest >= 0, 1.0, -1.0)
     # A group that moves little may well change sides in training, one that moves much should not.
     layer.polarity.copy_((strongest / strongest.abs().amax(1, keepdim=True).clamp(min=1e-12)).squeeze(-1))
-    layer.positive.copy_(ungrouped(sign * groups, weight.shape))
+    layer.positive.copy_(ungrouped(offsets(sign * groups), weight.shape))
 
 
 def _initialise_all(network: Network, twin: Network, chosen: list[str], batches: list[Tensor]) -> None:

@@ -27,7 +27,8 @@ def chosen(context: StageContext, architecture: "Architecture", *, pruned: bool 
     """
     from hwprune.sam.choice import choose
 
-    neurons, errors = choose(context.recipe.model.neurons, architecture)
+    recipe = context.recipe
+    neurons, errors = choose(recipe.model.neurons, architecture, recipe.quantize.activation)
     errors = [error for error in errors if not (pruned and error.field == "group")]
     if errors:
         raise UserError("; ".join(f"model.neurons: {e.pattern}: {e}" for e in errors) + ". Change them in the recipe.")
