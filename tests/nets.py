@@ -13,13 +13,14 @@ from hwprune.sam.settings import FORMS, Sam
 
 
 @st.composite
-def sam_neurons(draw, in_channels: int, kernel: int) -> Sam | None:
-    """A neuron that fits a layer: as often MAC as SAM."""
+def sam_neurons(draw, in_channels: int, kernel: int, floors: bool) -> Sam | None:
+    """A neuron that fits a layer, with a floor only where ``floors``; as often MAC as SAM."""
     form, shift = draw(st.sampled_from(FORMS)), draw(st.integers(-1, 1))
-    fits = [g for g in range(1, in_channels + 1) if in_channels % g == 0 and Sam(form=form).allows(g)]
-    if in_channels * kernel**2 > 1:
-        fits.append(0)
-    return draw(st.none() | st.sampled_from(fits).map(lambda g: Sam(form=form, group=g, shift=shift))) if fits else None
+    floor = floors and form != "maxmin" and draw(st.booleans())
+    divisors = [g for g in range(1, in_channels + 1) if in_channels % g == 0]
+    every = (Sam(form=form, group=g, shift=shift, floor=floor) for g in [0, *divisors])
+    fits = [sam for sam in every if sam.allows(sam.group or in_channels * kernel**2)]
+    return draw(st.none() | st.sampled_from(fits)) if fits else None
 
 
 @st.composite
@@ -40,7 +41,9 @@ def architectures(draw, neurons: str = "mac") -> tuple[Architecture, tuple[int, 
                            padding=padding, activation=activation))  # fmt: skip
         if neurons == "mixed":
             into = Architecture(name="so far", in_channels=in_channels, layers=layers, heads=(name,)).channels()
-            layers[-1] = layers[-1].model_copy(update={"sam": draw(sam_neurons(into[source], kernel))})
+            layers[-1] = layers[-1].model_copy(
+                update={"sam": draw(sam_neurons(into[source], kernel, activation == "relu"))}
+            )
         source = name
 
     def pool(stride):

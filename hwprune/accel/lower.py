@@ -102,9 +102,9 @@ def _sam(low: Draft, node: NodeProto) -> None:
         if value is not None
     ]
     low.emit("SAMVAU", f"{layer}_samvau", [source, *constants], [sums], MW=inputs, MH=outputs, SIMD=1, PE=1,
-             form=operator.get_nodeattr("form"), group=operator.get_nodeattr("group"),
-             shift=operator.get_nodeattr("shift"), inputDataType=values.name, weightDataType=f"UINT{bits}",
-             outputDataType=dtype.name, numInputVectors=vectors)  # fmt: skip
+             **{name: operator.get_nodeattr(name) for name in ("form", "group", "shift", "floor")},
+             inputDataType=values.name, weightDataType=f"UINT{bits}", outputDataType=dtype.name,
+             numInputVectors=vectors)  # fmt: skip
     _activated(low, node, *ends)
 
 

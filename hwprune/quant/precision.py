@@ -51,15 +51,29 @@ class Precision(BaseModel):
                 raise UserError(
                     f"head {head!r} of {architecture.name!r} must be a convolution that no other layer reads"
                 )
-        if self.activation == "same":
-            return architecture
-        layers = [
-            layer.model_copy(update={"activation": self.activation})
-            if layer.op == "conv" and layer.activation != "linear"
-            else layer
-            for layer in architecture.layers
-        ]
-        return architecture.model_copy(update={"layers": tuple(layers)})
+        if self.activation != "same":
+            layers = [
+                layer.model_copy(update={"activation": self.activation})
+                if layer.op == "conv" and layer.activation != "linear"
+                else layer
+                for layer in architecture.layers
+            ]
+            architecture = architecture.model_copy(update={"layers": tuple(layers)})
+        _refuse_floors_over_negatives(architecture)
+        return architecture
+
+
+def _refuse_floors_over_negatives(architecture: Architecture) -> None:
+    behind = convolutions_behind(architecture)
+    for layer in architecture.layers:
+        if layer.op == "conv" and layer.sam and layer.sam.floor:
+            for source in behind[layer.input]:
+                if architecture[source].activation != "relu":
+                    raise UserError(
+                        f"layer {layer.name!r}: a SAM neuron with a floor needs inputs that are never negative, but "
+                        f"{source!r} before it has the activation {architecture[source].activation}; quantise with "
+                        "activation relu, or take a neuron without floor"
+                    )
 
 
 def shared_scales(architecture: Architecture) -> dict[str, str]:

@@ -7,7 +7,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from hwprune.sam.settings import FORMS, Form
+from hwprune.sam.geometry import Geometry
+from hwprune.sam.settings import Form
+from hwprune.sam.soft import soft_sam_conv2d
+
+__all__ = ["sam_conv2d", "soft_sam_conv2d"]
 
 
 def sam_conv2d(
@@ -20,11 +24,12 @@ def sam_conv2d(
     group: int,
     stride: int = 1,
     padding: int = 0,
+    floor: bool = False,
 ) -> Tensor:
     """A layer of SAM neurons, as `hwprune.sam.neuron.sam` defines it over `hwprune.sam.neuron.windows`.
 
     Differentiable once, by every tensor. The extreme's winner gets the whole gradient; of equal ones the connection
-    with the lowest number wins. NaN wins everything, as in NumPy. Neither the windows nor the winners are stored.
+    with the lowest number wins, but a floor before all. NaN wins everything, as in NumPy. Neither the windows nor the winners are stored.
 
     Parameters
     ----------
@@ -43,6 +48,8 @@ def sam_conv2d(
         Connections that share an extreme: a divisor of C, or C * k * k.
     stride, padding
         As in `torch.nn.functional.conv2d`; a padded pixel takes part with x = 0.
+    floor
+        Maxima start at zero; not in the form ``maxmin``.
 
     Returns
     -------
@@ -56,26 +63,28 @@ def sam_conv2d(
     UserError
         On a CPU, if there is no C++ compiler.
     """
-    geometry = _geometry(x, positive, negative, sign, form, group, stride, padding)
-    return _SamConv2d.apply(x, positive, negative, sign, form, geometry)
+    if floor and form == "maxmin":
+        raise ValueError("the form maxmin has minima, which cannot start at zero: no floor")
+    geometry = Geometry.of(x, positive, negative, sign, form, group, stride, padding)
+    return _SamConv2d.apply(x, positive, negative, sign, form, geometry, floor)
 
 
 class _SamConv2d(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, positive, negative, sign, form, geometry):
+    def forward(ctx, x, positive, negative, sign, form, geometry, floor):
         kernels = _kernels(x.device)
         positive, negative, sign = (None if t is None else t.contiguous() for t in (positive, negative, sign))
         ctx.save_for_backward(x, positive, negative, sign)
-        ctx.form, ctx.geometry = form, geometry
-        return kernels.forward(x, positive, negative, sign, form, geometry)
+        ctx.form, ctx.geometry, ctx.floor = form, geometry, floor
+        return kernels.forward(x, positive, negative, sign, form, geometry, floor)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, go):
         gradients = _kernels(go.device).backward(
-            *ctx.saved_tensors, go.contiguous(), ctx.form, ctx.geometry, ctx.needs_input_grad[0]
+            *ctx.saved_tensors, go.contiguous(), ctx.form, ctx.geometry, ctx.floor, ctx.needs_input_grad[0]
         )
-        return *gradients, None, None
+        return *gradients, None, None, None
 
 
 def _kernels(device: torch.device):
@@ -85,45 +94,3 @@ def _kernels(device: torch.device):
         case other:
             raise ValueError(f"SAM runs on cpu, not on a tensor of {other}")
     return kernels
-
-
-def _geometry(x, positive, negative, sign, form, group, stride, padding) -> tuple[int, ...]:
-    """(N, C, H, W, J, k, stride, padding, H', W', group), after every check."""
-    if form not in FORMS:
-        raise ValueError(f"form {form!r} is none of {', '.join(FORMS)}")
-    if x.dim() != 4:
-        raise ValueError(f"x has shape {tuple(x.shape)}; it must be (N, C, H, W)")
-    images, channels, height, width = x.shape
-    if positive.dim() != 4 or positive.shape[1] != channels or positive.shape[2] != positive.shape[3]:
-        raise ValueError(
-            f"positive has shape {tuple(positive.shape)}; for x of shape {tuple(x.shape)} "
-            f"it must be (J, {channels}, k, k)"
-        )
-    units, kernel = positive.shape[0], positive.shape[2]
-    if (negative is None) != (form == "signed"):
-        raise ValueError(
-            f"the form {form} takes {'no negative weights' if form == 'signed' else 'negative weights, not None'}"
-        )
-    if negative is not None and negative.shape != positive.shape:
-        raise ValueError(f"negative has shape {tuple(negative.shape)}, positive {tuple(positive.shape)}")
-    connections = channels * kernel**2
-    if not 1 <= group <= connections or (group != connections and channels % group):
-        raise ValueError(
-            f"a group of {group} connections: it must divide the {channels} channels, "
-            f"or be all {connections} connections"
-        )
-    if sign is not None and sign.shape != (units, connections // group):
-        raise ValueError(f"sign has shape {tuple(sign.shape)}; it must be ({units}, {connections // group})")
-    if stride < 1 or padding < 0:
-        raise ValueError(f"stride {stride}, padding {padding}: stride must be 1 or more, padding not negative")
-    out_height, out_width = ((size + 2 * padding - kernel) // stride + 1 for size in (height, width))
-    if min(height, width, kernel) < 1 or min(out_height, out_width) < 1:
-        raise ValueError(
-            f"a window of {kernel}x{kernel} does not fit into {height}x{width} pixels with a padding of {padding}"
-        )
-    if x.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"x is of {x.dtype}; it must be float32 or float64")
-    for name, tensor in (("positive", positive), ("negative", negative), ("sign", sign)):
-        if tensor is not None and (tensor.dtype != x.dtype or tensor.device != x.device):
-            raise ValueError(f"{name} is {tensor.dtype} on {tensor.device}, x {x.dtype} on {x.device}")
-    return images, channels, height, width, units, kernel, stride, padding, out_height, out_width, group

@@ -34,14 +34,14 @@ class IntegerSamConv2d(nn.Module):
         form, step = self.sam.form, 2.0 ** max(0, self.sam.shift)
         negative = None if self.n is None else self.n * (step if form == "maxmin" else -step)
         return sam_conv2d(x * 2.0 ** max(0, -self.sam.shift), self.p * -step, negative, self.sign, form=form,
-                          group=self.group, stride=self.stride, padding=self.padding)  # fmt: skip
+                          group=self.group, stride=self.stride, padding=self.padding, floor=self.sam.floor)  # fmt: skip
 
     def _node(self, x: Tensor) -> Tensor:
         units, _, kernel, _ = self.p.shape
         height, width = ((d + 2 * self.padding - kernel) // self.stride + 1 for d in x.shape[2:])
         inputs = [x, *(tensor for tensor in (self.p, self.n, self.sign) if tensor is not None)]
-        attributes = {"form": self.sam.form, "group": self.group, "shift": self.sam.shift, "stride": self.stride,
-                      "padding": self.padding}  # fmt: skip
+        attributes = {"form": self.sam.form, "group": self.group, "shift": self.sam.shift,
+                      "floor": int(self.sam.floor), "stride": self.stride, "padding": self.padding}  # fmt: skip
         return torch.onnx.ops.symbolic("hwprune.sam.qonnx_op::SamConv", inputs, attributes, dtype=x.dtype,
                                        shape=(x.shape[0], units, height, width), version=1)  # fmt: skip
 

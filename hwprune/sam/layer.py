@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from hwprune.sam import functional
 from hwprune.sam.settings import Sam
 
-START = 0.5
-"""Standard deviation of the first weights, where activations have about 1."""
+START, FLOOR_START = 0.5, 1.0
+"""Standard deviation of the first weights, where activations have about 1; those under a floor are all negative."""
 
 
 class SamConv2d(nn.Module):
@@ -63,7 +63,9 @@ class SamConv2d(nn.Module):
         """Draw the weights anew."""
         for weight in (self.positive, self.negative):
             if weight is not None:
-                nn.init.normal_(weight, std=START)
+                nn.init.normal_(weight, std=FLOOR_START if self.sam.floor else START)
+                if self.sam.floor:
+                    weight.data.abs_().neg_()
         if self.polarity is not None:
             nn.init.uniform_(self.polarity, -1, 1)
         if self.bias is not None:
@@ -81,12 +83,22 @@ class SamConv2d(nn.Module):
         return self.positive, self.negative
 
     def forward(self, x: Tensor) -> Tensor:
-        options = {"form": self.sam.form, "group": self.group, "stride": self.stride, "padding": self.padding}
+        if self.sam.floor and self.training:
+            self._project()
+        options = {"form": self.sam.form, "group": self.group, "stride": self.stride, "padding": self.padding,
+                   "floor": self.sam.floor}  # fmt: skip
         if self.temperature > 0:
             sums = functional.soft_sam_conv2d(x, *self.weights(), self.sign(), temperature=self.temperature, **options)
         else:
             sums = functional.sam_conv2d(x, *self.weights(), self.sign(), **options)
         return sums if self.bias is None else sums + self.bias[:, None, None]
+
+    @torch.no_grad()
+    def _project(self) -> None:
+        """Weights under a floor are not positive: what a step carried beyond is taken back."""
+        for weight in (self.positive, self.negative):
+            if weight is not None:
+                weight.clamp_(max=0)
 
     def extra_repr(self) -> str:
         out, into, kernel, _ = self.positive.shape

@@ -23,18 +23,20 @@ class SamConv(CustomOp):
     """
 
     def get_nodeattr_types(self) -> dict[str, tuple]:
-        """Attributes: form, connections of a group, shift, stride, padding (all sides alike)."""
+        """Attributes: form, connections of a group, shift, floor, stride, padding (all sides alike)."""
         return {
             "form": ("s", True, "", {"maxmin", "difference", "signed"}),
             "group": ("i", True, 0),
             "shift": ("i", False, 0),
+            "floor": ("i", False, 0, {0, 1}),
             "stride": ("i", False, 1),
             "padding": ("i", False, 0),
         }
 
     def settings(self) -> Sam:
-        """Form and shift; the group is an attribute of its own, in connections."""
-        return Sam(form=self.get_nodeattr("form"), shift=self.get_nodeattr("shift"))
+        """Form, shift and floor; the group is an attribute of its own, in connections."""
+        floor = bool(self.get_nodeattr("floor"))
+        return Sam(form=self.get_nodeattr("form"), shift=self.get_nodeattr("shift"), floor=floor)
 
     def operands(self) -> tuple[str, str | None, str | None]:
         """Tensor names of p, n and sign."""
@@ -70,7 +72,7 @@ class SamConv(CustomOp):
         step = 1 << max(0, sam.shift)
         ends = (int(scaled_inputs(np.int64(end), sam.shift)) for end in (least, most))
         n = None if n is None else step * n
-        low, high = sum_range(sam.form, self.get_nodeattr("group"), step * p, n, sign, *ends)
+        low, high = sum_range(sam.form, self.get_nodeattr("group"), step * p, n, sign, *ends, sam.floor)
         return int(low.min()), int(high.max())
 
     def execute_node(self, context: dict[str, Any], graph: Any) -> None:

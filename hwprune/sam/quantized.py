@@ -2,7 +2,7 @@
 
 Of the weights only the distances from the greatest of each group matter (`hwprune.sam.neuron`), so those are what is
 quantised: unsigned codes whose step is 2**shift times that of the layer's input. Nothing is ever clipped at the top; a
-distance beyond the codes is dead or nearly so.
+distance beyond the codes is dead or nearly so. With a floor they are counted from zero.
 """
 
 from collections.abc import Callable
@@ -44,16 +44,16 @@ class QuantSamConv2d(SamConv2d):
     def halves(self) -> list[tuple[Tensor, Tensor, Tensor]]:
         """For P, and for N where there is one: the weights from which the distances of each group are counted, (J,
         groups, 1); the direction in which the others lie; and the distances, (J, groups, group), still float."""
-        positive = grouped(self.positive, self.group)
-        top = positive.amax(-1, keepdim=True)
-        halves = [(top, -1, top - positive)]
-        if self.negative is not None:
-            negative = grouped(self.negative, self.group)
-            if self.sam.form == "maxmin":
-                end, way = negative.amin(-1, keepdim=True), 1
+        halves = []
+        for weight, way in ((self.positive, -1), (self.negative, 1 if self.sam.form == "maxmin" else -1)):
+            if weight is None:
+                continue
+            weight = grouped(weight, self.group)
+            if self.sam.floor:
+                end = torch.zeros_like(weight[..., :1])
             else:
-                end, way = negative.amax(-1, keepdim=True), -1
-            halves.append((end, way, way * (negative - end)))
+                end = (weight.amin if way > 0 else weight.amax)(-1, keepdim=True)
+            halves.append((end, way, way * (weight - end)))
         return halves
 
     def codes(self) -> list[Tensor]:

@@ -17,11 +17,10 @@ def layers(draw):
     """(in_channels, out_channels, kernel, stride, padding), a neuron that fits, and an input size."""
     channels, kernel = draw(st.integers(1, 6)), draw(st.sampled_from([1, 2, 3]))
     form = draw(st.sampled_from(FORMS))
-    groups = [g for g in range(1, channels + 1) if channels % g == 0 and Sam(form=form).allows(g)]
-    if form != "difference" or channels * kernel**2 > 1:
-        groups.append(0)
-    assume(groups)
-    sam = Sam(form=form, group=draw(st.sampled_from(groups)), shift=draw(st.integers(-2, 2)))
+    floor = form != "maxmin" and draw(st.booleans())
+    divisors = [g for g in range(1, channels + 1) if channels % g == 0]
+    sam = Sam(form=form, group=draw(st.sampled_from([0, *divisors])), shift=draw(st.integers(-2, 2)), floor=floor)
+    assume(sam.allows(sam.group or channels * kernel**2))
     shape = (channels, draw(st.integers(1, 4)), kernel, draw(st.integers(1, 2)), draw(st.integers(0, 1)))
     return shape, sam, (draw(st.integers(3, 7)), draw(st.integers(3, 7))), draw(st.integers(0, 2**16))
 
@@ -43,7 +42,7 @@ def test_the_float_layer_is_the_definition(drawn):
     torch.nn.init.normal_(layer.bias)
     x = torch.rand(2, shape[0], *size)
     expected = defined(x, layer.weights(), layer.sign(), layer,
-                       lambda seen, p, n, sign: neuron.sam(seen, sam.form, layer.group, p, n, sign))  # fmt: skip
+                       lambda seen, *w: neuron.sam(seen, sam.form, layer.group, *w, sam.floor))  # fmt: skip
     expected = expected + layer.bias.detach().numpy()[:, None, None]
     np.testing.assert_allclose(layer(x).detach().numpy(), expected, atol=1e-4)
 
@@ -78,12 +77,12 @@ def test_quantised_distances_are_codes_of_the_inputs_step(drawn, bits):
     for side, weight, rounded, codes in zip(range(2), sides, layer.weights(), layer.codes(), strict=False):
         flat = neuron.connections(weight.detach().numpy()).reshape(shape[1], -1, layer.group).astype(np.float64)
         least = sam.form == "maxmin" and side == 1
-        end = (flat.min if least else flat.max)(-1, keepdims=True)
+        end = 0 * flat[..., :1] if sam.floor else (flat.min if least else flat.max)(-1, keepdims=True)
         expected = np.clip(np.rint(np.abs(flat - end) / step), 0, 2**bits - 1)
         found = neuron.connections(codes.detach().numpy()).reshape(expected.shape)
         # A distance at the middle between two codes may fall either way in float32.
         assert np.abs(found - expected).max() <= 1 and (found != expected).mean() < 0.02
-        assert (found.min(-1) == 0).all()
+        assert sam.floor or (found.min(-1) == 0).all()
         back = end + (1 if least else -1) * step * found
         np.testing.assert_allclose(neuron.connections(rounded.detach().numpy()).reshape(back.shape), back, atol=1e-5)
 

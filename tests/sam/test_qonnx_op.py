@@ -31,7 +31,7 @@ def test_a_graph_of_one_layer_runs_and_knows_its_types(drawn):
     def codes():
         """With a zero in each group, (J, k, k, C) -> (J, C, k, k)."""
         values = rng.integers(0, 16, (units, groups, group))
-        values -= values.min(-1, keepdims=True)
+        values -= 0 if sam.floor else values.min(-1, keepdims=True)
         return values.reshape(units, kernel, kernel, channels)
 
     p, n = codes(), codes() if sam.two_sets else None
@@ -39,14 +39,15 @@ def test_a_graph_of_one_layer_runs_and_knows_its_types(drawn):
     inputs = {"p": p.transpose(0, 3, 1, 2)} | ({} if n is None else {"n": n.transpose(0, 3, 1, 2)})
     inputs |= {} if sign is None else {"sign": sign}
     node = helper.make_node("SamConv", ["x", *inputs], ["y"], domain=DOMAIN, form=sam.form, group=group,
-                            shift=sam.shift, stride=stride, padding=padding)  # fmt: skip
-    x = rng.integers(-8, 8, (1, channels, *size)).astype(np.float32)
+                            shift=sam.shift, floor=int(sam.floor), stride=stride, padding=padding)  # fmt: skip
+    least = 0 if sam.floor else -8
+    x = rng.integers(least, least + 16, (1, channels, *size)).astype(np.float32)
     graph = helper.make_graph([node], "one", [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)],
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)])  # fmt: skip
     model = ModelWrapper(qonnx_make_model(graph))
     for name, value in inputs.items():
         model.set_initializer(name, value.astype(np.float32))
-    model.set_tensor_datatype("x", DataType["INT4"])
+    model.set_tensor_datatype("x", DataType["UINT4" if sam.floor else "INT4"])
     model = model.transform(InferShapes()).transform(InferDataTypes())
     y = execute_onnx(model, {"x": x})["y"]
     flat = [None if c is None else c.reshape(units, -1) for c in (p, n)]

@@ -5,6 +5,7 @@ import ctypes
 import torch
 from torch import Tensor
 
+from hwprune.sam.geometry import Geometry
 from hwprune.sam.kernels import build
 from hwprune.sam.settings import FORMS, Form
 
@@ -12,12 +13,17 @@ _TYPES = {torch.float32: "float", torch.float64: "double"}
 
 
 def forward(
-    x: Tensor, positive: Tensor, negative: Tensor | None, sign: Tensor | None, form: Form, geometry: tuple[int, ...]
+    x: Tensor,
+    positive: Tensor,
+    negative: Tensor | None,
+    sign: Tensor | None,
+    form: Form,
+    geometry: Geometry,
+    floor: bool,
 ) -> Tensor:
-    """The sums; x of any strides, all else contiguous; `geometry` as in ``hwprune.sam.functional``."""
-    images, units, height, width = geometry[0], geometry[4], geometry[8], geometry[9]
-    out = x.new_empty(images, units, height, width)
-    library = build.load("sam.cpp", SAM_TYPE=_TYPES[x.dtype], SAM_FORM=FORMS.index(form))
+    """The sums; x of any strides, all else contiguous."""
+    out = x.new_empty(geometry.images, geometry.units, geometry.out_height, geometry.out_width)
+    library = build.load("sam.cpp", SAM_TYPE=_TYPES[x.dtype], SAM_FORM=FORMS.index(form), SAM_FLOOR=int(floor))
     library.sam_forward(_numbers(geometry, x), *map(_pointer, (x, positive, negative, sign, out)), _threads())
     return out
 
@@ -29,7 +35,8 @@ def backward(
     sign: Tensor | None,
     go: Tensor,
     form: Form,
-    geometry: tuple[int, ...],
+    geometry: Geometry,
+    floor: bool,
     needs_x: bool,
 ) -> tuple[Tensor | None, Tensor, Tensor | None, Tensor | None]:
     """Gradients of x (None if not needed), positive, negative and sign."""
@@ -37,13 +44,13 @@ def backward(
     gp = torch.zeros_like(positive)
     gn = None if negative is None else torch.zeros_like(negative)
     gsign = None if sign is None else torch.zeros_like(sign)
-    library = build.load("sam.cpp", SAM_TYPE=_TYPES[x.dtype], SAM_FORM=FORMS.index(form))
+    library = build.load("sam.cpp", SAM_TYPE=_TYPES[x.dtype], SAM_FORM=FORMS.index(form), SAM_FLOOR=int(floor))
     tensors = (x, positive, negative, sign, go, gx, gp, gn, gsign)
     library.sam_backward(_numbers(geometry, x), *map(_pointer, tensors), _threads())
     return gx, gp, gn, gsign
 
 
-def _numbers(geometry: tuple[int, ...], x: Tensor) -> ctypes.Array:
+def _numbers(geometry: Geometry, x: Tensor) -> ctypes.Array:
     values = (*geometry, *x.stride())
     return (ctypes.c_int64 * len(values))(*values)
 

@@ -1,6 +1,6 @@
 // SAM convolution on the CPU, forward and backward; `hwprune/sam/neuron.py` defines what it computes.
 //
-// Compiled once for each SAM_TYPE (float, double) and SAM_FORM (0 maxmin, 1 difference, 2 signed).
+// Compiled once for each SAM_TYPE (float, double), SAM_FORM (0 maxmin, 1 difference, 2 signed) and SAM_FLOOR (0, 1).
 //
 // Output places (image, row, column) are numbered as columns and taken in tiles. The inputs of one group's connections
 // are packed beside each other for a tile (`pack`); the loops over a tile's columns then run on whole vectors, with
@@ -27,6 +27,7 @@ using S = Simd<T>;
 using V = S::V;
 using M = S::M;
 constexpr int FORM = SAM_FORM, MAXMIN = 0, SIGNED = 2;
+constexpr bool FLOOR = SAM_FLOOR; // maxima start at zero
 constexpr int HALVES = FORM == SIGNED ? 1 : 2;
 constexpr int LANES = S::lanes;
 
@@ -62,6 +63,11 @@ template <int HALF> INLINE V spend(M winner, V gradient, V go) {
     return FORM == MAXMIN ? S::add_where2(winner, gradient, go) : S::sub_where2(winner, gradient, go);
 }
 
+// A NaN stays.
+inline V floored(V m) { return FLOOR ? S::max(V{}, m) : m; }
+// Where a connection wins, and not the floor.
+inline M open_where(V m) { return FLOOR ? S::greater(m, V{}) : S::every(); }
+
 // ---- a group of G connections, all in registers -----------------------------------------------------------------
 
 // A knock-out tournament of G sums: `up` finds the maximum, `down` tells who won where. Of equals the first wins.
@@ -80,7 +86,7 @@ template <int G> struct Tournament {
 template <> struct Tournament<1> {
   V best;
   INLINE V up(const V *s) { return best = *s; }
-  template <class F> INLINE void down(M among, const F &tell, int first) const { tell(first, among); }
+  template <class F> INLINE void down(M among, const F &tell, int first = 0) const { tell(first, among); }
 };
 
 template <int G, bool SIGN>
@@ -93,12 +99,12 @@ __attribute__((noinline)) void forward_group(const T *__restrict x, int64_t pitc
 #pragma GCC unroll 8
     for (int i = 0; i < G; i++)
       s[i] = term2<0>(x + i * pitch + v * LANES, S::all(w[i]));
-    V value = of.up(s);
+    V value = floored(of.up(s));
     if constexpr (HALVES == 2) {
 #pragma GCC unroll 8
       for (int i = 0; i < G; i++)
         s[i] = term2<1>(x + i * pitch + v * LANES, S::all(w[G + i]));
-      value -= of.up(s);
+      value -= floored(of.up(s));
     }
     const V sum = S::load(out + v * LANES);
     S::store(out + v * LANES, SIGN ? sum + factor * value : sum + value);
@@ -115,11 +121,11 @@ INLINE V reward(const T *x, int64_t pitch, const V *w, V go, V *gx, V *gw) {
     s[i] = HALF == 0 && ALONE ? term2<HALF>(x + i * pitch, w[HALF * G + i])
                               : term<HALF>(S::load(x + i * pitch), w[HALF * G + i]);
   const V m = of.up(s);
-  of.down(S::every(), [&](int i, M winner) __attribute__((always_inline)) {
+  of.down(open_where(m), [&](int i, M winner) __attribute__((always_inline)) {
     gx[i] = spend<HALF>(winner, gx[i], go);
     gw[i] = S::add_where2(winner, gw[i], go);
   });
-  return m;
+  return floored(m);
 }
 
 // The halves [FIRST, LAST).
@@ -172,7 +178,7 @@ void backward_group(const T *x, int64_t pitch, const T *w, T sign, const T *go, 
 template <int HALF, int G>
 void extreme_chunk(const T *x, int64_t pitch, const T *w, T *m, int vectors, bool first) {
   for (int v = 0; v < vectors; v++) {
-    V best = first ? term<HALF>(S::load(x + v * LANES), S::all(w[0])) : S::load(m + v * LANES);
+    V best = first ? floored(term<HALF>(S::load(x + v * LANES), S::all(w[0]))) : S::load(m + v * LANES);
 #pragma GCC unroll 8
     for (int i = 0; i < G; i++)
       best = S::max(best, term<HALF>(S::load(x + i * pitch + v * LANES), S::all(w[i])));
@@ -215,7 +221,8 @@ template <int HALF> void extremes(const T *x, int64_t pitch, const T *w, int64_t
 template <int HALF>
 void rewards(const T *x, int64_t pitch, const T *w, int64_t group, const T *m, M *open, const T *go, T *gx, int vectors,
              T *gw) {
-  std::fill(open, open + vectors, S::every());
+  for (int v = 0; v < vectors; v++)
+    open[v] = open_where(S::load(m + v * LANES));
   int64_t i = 0;
   for (; i + CHUNK <= group; i += CHUNK)
     reward_chunk<HALF, CHUNK>(x + i * pitch, pitch, w + i, m, open, go, gx + i * pitch, vectors, gw + i,
@@ -260,6 +267,8 @@ void backward_large(const T *x, int64_t pitch, int64_t group, const T *w, T sign
 
 #define SAM_CALL(FUNCTION, ...)                                                                                        \
   switch (group) {                                                                                                     \
+  case 1:                                                                                                              \
+    return has_sign ? FUNCTION<1, true>(__VA_ARGS__) : FUNCTION<1, false>(__VA_ARGS__);                                \
   case 2:                                                                                                              \
     return has_sign ? FUNCTION<2, true>(__VA_ARGS__) : FUNCTION<2, false>(__VA_ARGS__);                                \
   case 3:                                                                                                              \
