@@ -29,7 +29,8 @@ def sam_conv2d(
     """A layer of SAM neurons, as `hwprune.sam.neuron.sam` defines it over `hwprune.sam.neuron.windows`.
 
     Differentiable once, by every tensor. The extreme's winner gets the whole gradient; of equal ones the connection
-    with the lowest number wins, but a floor before all. NaN wins everything, as in NumPy. Neither the windows nor the winners are stored.
+    with the lowest number wins, but a floor before all. NaN wins everything, as in NumPy. Neither the windows nor the
+    winners are stored.
 
     Parameters
     ----------
