@@ -9,7 +9,8 @@ the X_i run from ``least`` to ``most`` independently, and span = most - least, i
 
 So a connection is dead if and only if its distance is span or more: given the range alone, nothing more can be found by
 comparing weights. Padding changes nothing, for 0 lies in the range. min_i(X_i + n_i) and the second maximum of a
-difference are the same with n. The halves die apart.
+difference are the same with n. The halves die apart. With a floor, X runs from 0 to span and the floor is what the
+connection of distance 0 was, which there need not be: a whole group can be dead.
 
 What it is worth, per connection that is dead in every half:
 
@@ -19,7 +20,7 @@ What it is worth, per connection that is dead in every half:
 - Logic: with all folds unrolled the codes are constants, a saturated difference is 0 and synthesis removes its part of
   the tree.
 - Time: a folded unit could skip a step of SIMD connections if they are dead in all PE units and halves; see
-  `idle_steps`. A group that fits into one step never is, for it has a distance of 0.
+  `idle_steps`. Without a floor no step is idle that holds a whole group, for it holds a distance of 0.
 """
 
 from copy import deepcopy
@@ -95,8 +96,9 @@ def input_spans(network: "IntegerNetwork") -> dict[str, int]:
         if layer.sam:
             least, most = ranges[layer.input]
             spans[layer.name] = most - least
-        low = -levels // 2 if signed.get(layer.name) else 0
-        ranges[layer.name] = low, low + levels - 1
+        least = -levels // 2 if signed.get(layer.name) else 0
+        # A ReLU may share the quantiser of a layer with negative values.
+        ranges[layer.name] = 0 if layer.activation == "relu" else least, least + levels - 1
     return spans
 
 

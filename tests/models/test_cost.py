@@ -44,7 +44,7 @@ def test_sam_layers_have_their_own_operations(data):
     widths = data.draw(st.lists(st.sampled_from([2, 4, 6]), min_size=11, max_size=11))
     table = yolov3_tiny(3, widths)
     inputs = {layer.name: table.channels()[layer.input] for layer in table.layers if layer.op == "conv"}
-    neurons = {name: data.draw(sam_neurons(inputs[name], table[name].kernel)) for name in inputs}
+    neurons = {name: data.draw(sam_neurons(inputs[name], table[name].kernel, floors=False)) for name in inputs}
     mixed = table.with_neurons(neurons)
     network, rows = Network(mixed), cost_table(mixed, 64, 96)
     for row, plain in zip(rows, cost_table(table, 64, 96), strict=True):

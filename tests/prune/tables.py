@@ -26,7 +26,7 @@ def architectures(draw, padding=True, norms_only=False, sam=False, activations=(
     def emit(row, *sources, out, size, **fields):
         name = f"{row.model_fields['op'].default}{len(layers)}"
         if row is Conv and sam:
-            fields["sam"] = draw(sam_neurons(channels[sources[0]], fields["kernel"]))
+            fields["sam"] = draw(sam_neurons(channels[sources[0]], fields["kernel"], floors=True))
         layers.append(row(name=name, inputs=sources, **fields))
         channels[name], sizes[name] = out, size
 
@@ -168,7 +168,7 @@ def _sam_without(conv, x, lost) -> Tensor:
     seen = neuron.windows(x[:, stays].numpy(), conv.positive.shape[-1], conv.stride, conv.padding)
     p, n = (None if w is None else neuron.connections(w[:, stays].numpy()) for w in (conv.positive, conv.negative))
     sign = None if conv.polarity is None else torch.where(conv.polarity >= 0, 1.0, -1.0).numpy()
-    sums = torch.from_numpy(neuron.sam(seen, conv.sam.form, group, p, n, sign)).permute(0, 3, 1, 2)
+    sums = torch.from_numpy(neuron.sam(seen, conv.sam.form, group, p, n, sign, conv.sam.floor)).permute(0, 3, 1, 2)
     return sums if conv.bias is None else sums + conv.bias[:, None, None]
 
 

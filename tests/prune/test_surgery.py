@@ -84,6 +84,28 @@ def test_constants_are_made_good_in_convolutions_and_leave_the_extremes_of_sam_l
     assert_same(prune(network, kept)(x), masked(x), 1e-10)
 
 
+@pytest.mark.parametrize("form", ["difference", "signed"])
+@torch.no_grad()
+def test_under_a_floor_silent_channels_leave_without_a_trace(form):
+    def conv(name, source, **fields):
+        return Conv(name=name, inputs=(source,), out_channels=6, kernel=3, padding=1, activation="relu", **fields)
+
+    architecture = Architecture(
+        name="floor",
+        layers=(conv("a", IMAGE), conv("b", "a", sam=Sam(form=form, group=3, floor=True))),
+        heads=("b",),
+    )
+    network, x = network_of(architecture, 14), pixels(architecture, 15)
+    for weight in (network.layers["b"].conv.positive, network.layers["b"].conv.negative):
+        if weight is not None:
+            weight.copy_(-weight.abs())
+    kept = {"a": (0, 2, 3, 5)}
+    silence(network, kept)
+    network.layers["a"].norm.bias[[1, 4]] = torch.tensor([-0.3, 0.0]).double()
+    (small,), (big,) = prune(network, kept)(x), network(x)
+    assert torch.equal(small, big) and big.unique().numel() > 100
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("group", [0, 3])
 def test_gradients_of_a_masked_sam_layer_are_those_of_the_small_one(form, group):

@@ -17,22 +17,23 @@ from tests.nets import architectures, images, integer_network
 
 
 @settings(max_examples=120, deadline=None)
-@given(st.sampled_from(FORMS), st.integers(-2, 2), st.integers(1, 3), st.integers(-2, 0), st.data())
-def test_dead_is_exactly_what_can_go_whatever_the_inputs(form, shift, most, least, data):
+@given(st.sampled_from(FORMS), st.booleans(), st.integers(-2, 2), st.integers(1, 3), st.integers(-2, 0), st.data())
+def test_dead_is_exactly_what_can_go_whatever_the_inputs(form, floor, shift, most, least, data):
     """One unit of one group: over all inputs, leaving a half's connection out changes nothing if and only if it is
     dead."""
-    size = data.draw(st.integers(2, 4))
+    floor, size = floor and form != "maxmin", data.draw(st.integers(2, 4))
+    least = 0 if floor else least
     halves = [data.draw(st.lists(st.integers(0, 9), min_size=size, max_size=size)) for _ in range(2)]
-    codes = [np.array([half]) - min(half) for half in halves]
+    codes = [np.array([half]) - (0 if floor else min(half)) for half in halves]
     seen = np.array(list(itertools.product(range(least, most + 1), repeat=size)))
-    threshold, sam = dead_distance(most - least, shift), Sam(form=form, shift=shift)
+    threshold, sam = dead_distance(most - least, shift), Sam(form=form, shift=shift, floor=floor)
 
     def sums(p, n):
         return neuron.distances(seen, sam, size, p, None if form == "signed" else n)
 
     whole = sums(*codes)
     for half, i in itertools.product(range(1 if form == "signed" else 2), range(size)):
-        if codes[half][0, i] == 0 and (codes[half] == 0).sum() == 1:
+        if not floor and codes[half][0, i] == 0 and (codes[half] == 0).sum() == 1:
             assert threshold > 0  # the only one of distance zero is never dead
             continue
         without = [code.copy() for code in codes]
@@ -61,17 +62,19 @@ def test_spans_of_pixels_pools_and_joins():
         Conv(name="c", inputs=("a",), out_channels=2, kernel=1, activation="relu"),
         Concat(name="bc", inputs=("b", "c")),
         MaxPool(name="p", inputs=("bc",)),
+        Conv(name="only_c", inputs=("c",), out_channels=1, kernel=1, norm=False, activation="linear", sam=sam),
         Conv(name="head", inputs=("p",), out_channels=1, kernel=1, norm=False, activation="linear", sam=sam),
     )
-    table = Architecture(name="t", layers=layers, heads=("head",))
+    table = Architecture(name="t", layers=layers, heads=("head", "only_c"))
     network = integer_network(table, (16, 16), 0, Precision(activation_bits=3))
-    assert input_spans(network) == {"a": 255, "b": 7, "head": 7}
+    assert input_spans(network) == {"a": 255, "b": 7, "only_c": 3, "head": 7}
     with torch.no_grad():
         for name in "bc":  # far out: every level is reached
             network.layers[name].scale.fill_(0)
             network.layers[name].bias.copy_(torch.tensor([-1e3, 1e3]).reshape(1, 2, 1, 1))
         values = network.forward_all(images(table, (16, 16), 8).float())
     assert sorted(values["p"].unique().tolist()) == [-4, 0, 3]
+    assert sorted(values["c"].unique().tolist()) == [0, 3]
 
 
 def layer_by_hand(form="maxmin", shift=2):
