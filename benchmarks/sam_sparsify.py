@@ -27,7 +27,7 @@ from torch import nn
 
 from hwprune.data.scenes import DigitScenes
 from hwprune.detect.anchors import fit_head
-from hwprune.detect.evaluate import collate, to_pixels
+from hwprune.detect.evaluate import collate, evaluate, predictor, to_pixels
 from hwprune.detect.loss import detection_loss
 from hwprune.models.cost import macs, parameters, sam_ops
 from hwprune.models.network import Network
@@ -56,12 +56,13 @@ SAM_LAYERS = [f"conv{i}" for i in (*range(2, 10), 11, 12)]  # neither the pixels
 ARMS = {
     "mac": None,
     "difference_4": Sam(form="difference", group=4),
+    "difference_4_floor": Sam(form="difference", group=4, floor=True),
     "signed_4": Sam(form="signed", group=4),
     "maxmin_whole": Sam(form="maxmin", group=0),
 }
 AGAIN = "mac_again"
 PRUNING = PruneSettings(fraction=0.5)
-QUANTISED = ("difference_4", "maxmin_whole")
+QUANTISED = [("difference_4", 0), ("difference_4_floor", 0), *(("maxmin_whole", shift) for shift in (0, 1, 2))]
 FOLDS = ((1, 1), (4, 1), (4, 4), (12, 4))  # SIMD, PE
 ROUNDS = 5  # of timed steps, every arm in each
 
@@ -88,10 +89,11 @@ class Bench:
         say(f"{name}: mAP50 {result['map50']:.3f}, {time.monotonic() - start:.0f} s")
         return result["map50"]
 
-    def finetune(self, network: Network, kept: dict, name: str) -> tuple[float, Network]:
-        """Prune and let recover; mAP50, and what is left."""
-        small = prune(network, kept)
-        return self.fit(small, f"fine-tune {name}", self.options.finetune, RATE / 2), small
+    def finetune(self, network: Network, kept: dict, name: str) -> tuple[float, float, Network]:
+        """Prune and let recover; mAP50 before and after, and what is left."""
+        small = prune(network.eval(), kept)
+        pruned = evaluate(predictor(small), self.val, self.head, progress=False)["map50"]
+        return pruned, self.fit(small, f"fine-tune {name}", self.options.finetune, RATE / 2), small
 
     def step(self, network: Network) -> float:
         """Seconds of one step of sparsity training, without loading images."""
@@ -123,9 +125,9 @@ def main() -> None:
 
 def run(bench: Bench, options: argparse.Namespace) -> None:
     """All arms, one after the other; their steps are timed in turns."""
-    trained = Network(yolov3_tiny(len(bench.train.classes), WIDTHS))
+    trained = Network(yolov3_tiny(len(bench.train.classes), WIDTHS, activation="relu"))
     first = bench.fit(trained, "train", options.epochs, RATE)
-    pixels = [to_pixels(collate([bench.train[i] for i in range(64)])[0])]
+    pixels = [to_pixels(collate([bench.train[i] for i in range(min(64, options.images))])[0])]
     networks = {}
     for arm, sam in {**ARMS, AGAIN: None}.items():
         networks[arm] = convert(trained, dict.fromkeys(SAM_LAYERS, sam) if sam else {}, pixels)
@@ -145,15 +147,16 @@ def run(bench: Bench, options: argparse.Namespace) -> None:
         kept = select(importance, PRUNING)
         row = rows.setdefault(arm, {})
         row |= against_mac(scores["mac"], importance)
-        row["map50_mac"], network = bench.finetune(trained, kept, f"multiply-accumulates, channels of {arm}")
+        _, row["map50_mac"], network = bench.finetune(trained, kept, f"multiply-accumulates, channels of {arm}")
         row |= {"params": parameters(network), "macs": macs(network.architecture, *SIZE)}
         if arm in ARMS:
             kept = balance(networks[arm].architecture, importance, kept, PRUNING)
-            row["map50_own"], small[arm] = bench.finetune(networks[arm], kept, f"{arm} as it is")
+            result = bench.finetune(networks[arm], kept, f"{arm} as it is")
+            row["map50_own_pruned"], row["map50_own"], small[arm] = result
             row |= {"params_own": parameters(small[arm]), "sam_ops_own": sam_ops(small[arm].architecture, *SIZE)}
     for arm, row in rows.items():
         say(f"{arm:>16}: " + ", ".join(f"{key} {value:.3g}" for key, value in row.items()))
-    dead = [dead_row(bench, arm, small[arm], shift) for arm in QUANTISED for shift in (0, 1, 2)]
+    dead = [dead_row(bench, arm, small[arm], shift) for arm, shift in QUANTISED]
     steps = -(-options.images // 16)
     epoch = {arm: round(value * steps, 3) for arm, value in seconds.items()}
     conclude(
