@@ -200,10 +200,6 @@ def save_recipe(path: str | Path, recipe: Recipe) -> None:
 
 def _clashes(recipe: Recipe) -> Iterator[tuple[Keys, str]]:
     """What each section allows, and the recipe as a whole does not."""
-    if not recipe.model.darknet_weights and recipe.train.sam.distillation:
-        yield ("train", "sam", "distillation"), "a first training has no teacher, unless it starts from darknet_weights"
-    if recipe.sparsify.sam.distillation:
-        yield ("sparsify", "sam", "distillation"), "sparsify has no teacher; finetune and quantize have"
     if recipe.model.darknet_cfg is None:
         narrowest = min(recipe.model.widths)
         for field in ("multiple", "min_channels"):

@@ -130,8 +130,6 @@ def test_paths_are_relative_to_the_recipe(tmp_path, monkeypatch):
          ["model.neurons.conv4.floor: layer conv4: ", "quantize.activation"]),
         (MINIMAL + "model: {neurons_from: prune}\n", 2, 23, ["model.neurons_from", "'finetune'"]),
         (MINIMAL + "train: {sam: {temprature: 1}}\n", 2, 15, ["train.sam.temprature", "did you mean temperature?"]),
-        (MINIMAL + "train: {sam: {distillation: 1}}\n", 2, 29, ["train.sam.distillation", "no teacher"]),
-        (MINIMAL + "sparsify: {sam: {distillation: 1}}\n", 2, 32, ["sparsify.sam.distillation", "no teacher"]),
         (MINIMAL + "quantize: {sam: {conversion: 1.5}}\n", 2, 30, ["quantize.sam.conversion", "equal to 1"]),
         (MINIMAL + "name: ../escape\n", 2, 7, ["name", "pattern"]),
         # the YAML itself

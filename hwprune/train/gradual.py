@@ -27,8 +27,13 @@ def advance(network: nn.Module, settings: SamTraining, progress: float) -> None:
     for layer in modules:
         if isinstance(layer, SamConv2d):
             layer.temperature = temperature(settings, progress)
+            # What a step carried beyond is taken back, also before an evaluation and after the last step. No gradient
+            # would ever bring a sign back (Courbariaux et al., "BinaryConnect", 2015).
             if layer.polarity is not None:
-                layer.polarity.clamp_(-1, 1)  # beyond, no gradient would ever bring it back (BinaryConnect, 2015)
+                layer.polarity.clamp_(-1, 1)
+            for weight in (layer.positive, layer.negative) if layer.sam.floor else ():
+                if weight is not None:
+                    weight.clamp_(max=0)
     blends = [module for module in modules if isinstance(module, Blend)]
     for number, layer in enumerate(blends):
         layer.share = share(settings, progress, number, len(blends))

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 
 from hwprune.detect.head import HeadSpec
 from hwprune.errors import UserError
+from hwprune.sam.layer import SamConv2d
 from hwprune.train.checkpoint import FILE, SaveLast, restore
 from hwprune.train.console import Bar, epoch_line, quiet_lightning
 from hwprune.train.gradual import advance
@@ -62,7 +63,8 @@ def fit(
     name
         Of the run in what is printed.
     teacher
-        A trained network with the same outputs, for `SamTraining.distillation`; it is frozen. Not used where that is 0.
+        A trained network with the same outputs, for `SamTraining.distillation`; it is frozen. Not used for a network
+        without SAM layers.
 
     Returns
     -------
@@ -87,7 +89,7 @@ def fit(
         if not terminal:
             print(epoch_line(name, settings.epochs, record), flush=True)
 
-    if not settings.sam.distillation:
+    if not settings.sam.distillation or not any(isinstance(module, SamConv2d) for module in network.modules()):
         teacher = None
     task = DetectionTask(network, train_set, val_set, head, settings, seed, after_backward, report, teacher)
     checkpoint = folder / FILE

@@ -15,7 +15,7 @@ from hwprune.train.settings import SamTraining, TrainSettings
 from tests.train.test_loop import StopError, same, stop_after, weights
 from tests.train.toys import HEAD, Rectangles, detector
 
-NEURONS = {"conv2": Sam(form="signed", group=4), "conv4": Sam(group=2), "fine": Sam(form="maxmin", group=4)}
+NEURONS = {"conv2": Sam(form="signed", group=4), "conv4": Sam(group=2, floor=True), "fine": Sam(form="maxmin")}
 OFFSETS = ("positive", "negative", "polarity")
 
 
@@ -70,6 +70,14 @@ def test_sam_learns(tmp_path):
     assert result["history"][-1]["loss"] < 0.8 * result["history"][0]["loss"]
 
 
+def test_what_leaves_its_range_is_taken_back(tmp_path):
+    network = sam_detector()
+    run(tmp_path, network, learning_rate=1.0)
+    floored, signed = network.layers["conv4"].conv, network.layers["conv2"].conv
+    assert (floored.positive == 0).any() and (floored.positive <= 0).all() and (floored.negative <= 0).all()
+    assert (signed.polarity.abs() == 1).any() and (signed.polarity.abs() <= 1).all()
+
+
 def test_convolutions_turn_into_sam_one_after_another(tmp_path):
     network, seen = blended(), []
 
@@ -92,8 +100,11 @@ def test_the_teacher_is_heard_and_left_alone(tmp_path):
     assert first["distillation"] > 0
     assert first["loss"] == pytest.approx(sum(first[part] for part in ("box", "objectness", "class", "distillation")))
     alone = sam_detector()
-    assert "distillation" not in run(tmp_path / "b", alone, teacher=teacher)["history"][0]
+    none = SamTraining(distillation=0)
+    assert "distillation" not in run(tmp_path / "b", alone, teacher=teacher, sam=none)["history"][0]
     assert not same(weights(alone), weights(network))
+    # A network of multiply-accumulates is trained as ever.
+    assert "distillation" not in run(tmp_path / "c", detector(), teacher=teacher)["history"][0]
 
 
 @pytest.mark.parametrize("steps", [1, 4, 8])

@@ -19,7 +19,7 @@ def run(context: StageContext) -> Outcome:
     data = common.open_data(context)
     network, head = start(context, data[0])
     settings = context.recipe.train
-    teacher = deepcopy(network) if settings.sam.distillation else None
+    teacher = deepcopy(network) if context.recipe.model.darknet_weights else None
     return common.train_and_save(context, network, head, settings, "train", data=data, teacher=teacher)
 
 
