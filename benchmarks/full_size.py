@@ -13,11 +13,12 @@ import torch
 from common import conclude, say
 
 from hwprune.accel.compile import Goal, compile_accelerator
-from hwprune.models.cost import macs, parameters
+from hwprune.models.architecture import Architecture
+from hwprune.models.cost import cost_table, macs
 from hwprune.models.network import Network
 from hwprune.models.yolov3_tiny import yolov3_tiny
 from hwprune.quant.export import export_qonnx
-from hwprune.quant.integer import freeze
+from hwprune.quant.integer import IntegerNetwork, freeze
 from hwprune.quant.network import QuantNetwork
 from hwprune.quant.precision import Precision
 from hwprune.sim.accelerator import build_simulator
@@ -27,13 +28,9 @@ WIDTHS = (8, 16, 32, 48, 96, 160, 256, 96, 160, 48, 96)
 CLASSES, SIZE = 1, (416, 416)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fps", type=float, default=60, help="goal of the folding at 100 MHz")
-    parser.add_argument("--frames", type=int, default=1)
-    options = parser.parse_args()
+def random_network(table: Architecture) -> IntegerNetwork:
+    """Weights of seed 1, and activations in the ranges that a few random images have."""
     torch.manual_seed(1)
-    table = yolov3_tiny(CLASSES, WIDTHS, activation="relu")
     float_network = Network(table)
     for module in float_network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -45,7 +42,16 @@ def main() -> None:
         network.train()
         for _ in range(3):
             network(torch.randint(0, 256, (2, 3, *SIZE)) / 255)
-    integer = freeze(network)
+    return freeze(network)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fps", type=float, default=60, help="goal of the folding at 100 MHz")
+    parser.add_argument("--frames", type=int, default=1)
+    options = parser.parse_args()
+    table = yolov3_tiny(CLASSES, WIDTHS, activation="relu")
+    integer = random_network(table)
     seconds = {}
     with TemporaryDirectory(prefix="full-size-") as temporary:
         folder = Path(temporary)
@@ -77,7 +83,12 @@ def main() -> None:
         "s",
         "900 s",
         (seconds["export"] + seconds["compile"] + seconds["verilator"]) / 900,
-        {"params": parameters(float_network), "macs": macs(table, *SIZE), "widths": WIDTHS, "image": SIZE},
+        {
+            "params": sum(row.parameters for row in cost_table(table, *SIZE)),
+            "macs": macs(table, *SIZE),
+            "widths": WIDTHS,
+            "image": SIZE,
+        },
         seconds=seconds,
         frames=options.frames,
         streams=result.streams,

@@ -35,10 +35,13 @@ class Budget:
 
     luts: int | None = None
     dsps: int | None = None
+    brams: int | None = None
+    """Blocks of 18 Kb."""
 
     def holds(self, resources: dict[str, int]) -> bool:
         """Whether an estimate (see `resources`) keeps to it."""
-        return all(limit is None or resources[key] <= limit for key, limit in (("lut", self.luts), ("dsp", self.dsps)))
+        limits = {"lut": self.luts, "dsp": self.dsps, "bram18": self.brams}
+        return all(limit is None or resources[key] <= limit for key, limit in limits.items())
 
 
 def fold_to_cycles(model: ModelWrapper, cycles: int) -> None:
