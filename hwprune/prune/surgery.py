@@ -38,7 +38,7 @@ def prune(network: Network, kept: Kept, compensate: bool = True) -> Network:
     A SAM layer that reads removed channels gets nothing: what a constant c adds to max(x + P) is a bound, c + P at the
     least (c = 0 at padded pixels), and not a term that a bias could hold. Where the bound never decides, removal is
     exact without it: so under a floor where c is zero, behind a ReLU with a shift that is not positive. Elsewhere the
-    sums can fall, and the running statistics no longer fit until the network trains on.
+    sums change, and the running statistics no longer fit until the network trains on.
 
     Parameters
     ----------
