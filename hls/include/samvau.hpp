@@ -2,7 +2,8 @@
 //
 // Hardware has distances p, n >= 0 with at least one 0 in each group of connections. So every half of a neuron is
 // max_i sat(u_i - p_i) on unsigned u, the activation counted from its least value: a minimum is such a maximum on the
-// inverted activation. What this leaves out is a constant for each output, `offset`.
+// inverted activation. What this leaves out is a constant for each output, `offset`. A neuron with a floor needs no zero
+// distance: what saturates is its floor.
 #ifndef HWPRUNE_SAMVAU_HPP
 #define HWPRUNE_SAMVAU_HPP
 

@@ -155,6 +155,7 @@ def read_kernels(model: ModelWrapper) -> list[Kernel]:
     made = []
     for node in model.graph.node:
         twin = hls_twin(node)
+        files = twin.hls_files(model)
         read = [
             Channel(node.input[i], twin.get_instream_width(i), _count(twin.get_folded_input_shape(i)))
             for i in twin.stream_inputs
@@ -163,7 +164,7 @@ def read_kernels(model: ModelWrapper) -> list[Kernel]:
             Channel(name, twin.get_outstream_width(i), _count(twin.get_folded_output_shape(i)))
             for i, name in enumerate(node.output)
         ]
-        made.append(Kernel(twin.top_name, twin.hls_files(model), twin.get_ap_int_max_w(), tuple(read), tuple(written)))
+        made.append(Kernel(twin.top_name, files, twin.get_ap_int_max_w(), tuple(read), tuple(written)))
     return _ordered(made)
 
 
