@@ -5,11 +5,13 @@ import re
 
 import numpy as np
 import pytest
+from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from qonnx.core.datatype import DataType
 from qonnx.core.modelwrapper import ModelWrapper
+from qonnx.custom_op.registry import getCustomOp
 from qonnx.util.basic import qonnx_make_model
 
 from hwprune.accel import operators
@@ -221,7 +223,9 @@ def test_finns_operators_of_any_shape(seed, tmp_path_factory):
 def test_what_has_no_twin_is_named(op_type, attributes, message):
     good = {"ConvKernelDim": [3, 3], "IFMChannels": 6, "IFMDim": [5, 5], "OFMDim": [3, 3], "SIMD": 2, "Stride": [1, 1],
             "Dilation": [1, 1], "inputDataType": "INT4", "outputDataType": "INT4"}  # fmt: skip
-    node = helper.make_node(op_type, ["x"], ["y"], name="culprit", domain="finn", **{**good, **attributes})
+    node = helper.make_node(
+        op_type, ["x"], ["y"], name="culprit", domain="finn.custom_op.fpgadataflow.rtl", **{**good, **attributes}
+    )
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in "xy"]
     model = ModelWrapper(qonnx_make_model(helper.make_graph([node], "one", ends[:1], ends[1:])))
     with pytest.raises(UserError, match=f"'culprit'.*{message}"):
@@ -239,10 +243,18 @@ def test_a_weight_out_of_its_type_is_refused():
 
 def test_code_for_vitis_is_the_code_that_is_compiled(tmp_path):
     made = sam_instance(sam_cases(1)[0], np.random.default_rng(4))
-    twin = hls_twin(made.model.graph.node[0])
-    twin.set_nodeattr("code_gen_dir_ipgen", str(tmp_path))
-    twin.code_generation_ipgen(made.model, "xc7z020clg400-1", 10.0)
-    (kernel,) = read_kernels(made.model)
+    (node,) = made.model.graph.node
+    node.op_type, node.domain = "SAMVAU", "finn.custom_op.fpgadataflow"
+    getCustomOp(node).set_nodeattr("preferred_impl_style", "hls")
+    model = made.model.transform(SpecializeLayers("xc7z020clg400-1"))
+    (node,) = model.graph.node
+    assert node.op_type == "SAMVAU_hls"
+    node.name = "sam_0"  # SpecializeLayers gives numbers of its own
+    operator = getCustomOp(node)
+    operator.set_nodeattr("code_gen_dir_ipgen", str(tmp_path))
+    operator.code_generation_ipgen(model, "xc7z020clg400-1", 10.0)
+    node.op_type = "SAMVAU_rtl"
+    (kernel,) = read_kernels(model)
     assert {file: (tmp_path / file).read_text() for file in kernel.files} == kernel.files
     top = kernel.files["top_sam_0.cpp"]
     for port in ("in0_V", "out0_V"):

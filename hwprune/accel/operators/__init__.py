@@ -16,18 +16,22 @@ def register() -> None:
     """
     try:
         from finn.custom_op import fpgadataflow
-        from finn.custom_op.fpgadataflow import rtl
+        from finn.custom_op.fpgadataflow import hls, rtl
     except ImportError as error:
         raise UserError(f"FINN is missing ({error}); install it with: pip install 'hwprune[accel]'") from error
     from hwprune.accel.operators.concat import StreamingConcat_rtl
     from hwprune.accel.operators.duplicate import DuplicateStreams_rtl
     from hwprune.accel.operators.maxpool2d import MaxPool2d, MaxPool2d_rtl
     from hwprune.accel.operators.samvau import SAMVAU
+    from hwprune.accel.operators.samvau_hls import SAMVAU_hls
     from hwprune.accel.operators.samvau_rtl import SAMVAU_rtl
+    from hwprune.accel.operators.streams_hls import MaxPool2d_hls
     from hwprune.accel.operators.upsample import UpsampleNearestNeighbour_rtl
 
     for operator in (MaxPool2d, SAMVAU):
         fpgadataflow.register_custom_op(operator)
+    for operator in (MaxPool2d_hls, SAMVAU_hls):
+        hls.register_custom_op(operator)
     for operator in (
         MaxPool2d_rtl,
         UpsampleNearestNeighbour_rtl,

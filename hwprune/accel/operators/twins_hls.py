@@ -23,7 +23,8 @@ TWINS: dict[str, type[StreamHLS]] = {
         finn_hls.StreamingFIFO_hls,
     )
 }
-"""Operators by name without suffix. Not looked up in FINN's dictionaries, where some of the names are FINN's own."""
+"""Operators by name without suffix. Not looked up in FINN's dictionaries, where some of the names are FINN's own; only
+hwprune's own operators are registered there."""
 
 
 def hls_twin(node: NodeProto) -> StreamHLS:
