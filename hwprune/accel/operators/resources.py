@@ -17,8 +17,11 @@ def is_block_ram(depth: int, width: int) -> bool:
 
 def memory_bram18(depth: int, width: int) -> int:
     """18-Kbit block RAMs of a row buffer, in the best of the primitive's shapes."""
-    if not is_block_ram(depth, width):
-        return 0
+    return bram18(depth, width) if is_block_ram(depth, width) else 0
+
+
+def bram18(depth: int, width: int) -> int:
+    """18-Kbit block RAMs for this many words and bits a word, in the best of the primitive's shapes."""
     return min(math.ceil(depth / d) * math.ceil(width / w) for d, w in _BRAM18_SHAPES)
 
 
@@ -31,6 +34,32 @@ def memory_luts(depth: int, width: int) -> int:
     banks = math.ceil(depth / 64)
     multiplexer = width * math.ceil((banks - 1) / 3) + banks if banks > 1 else 0
     return 4 * math.ceil(width / 3) * banks + multiplexer
+
+
+def rom_luts(depth: int, width: int) -> int:
+    """LUTs of ``rom.sv`` outside block RAM: 64 words of a bit a LUT, and the multiplexer behind them.
+
+    Up to four LUTs share the multiplexers of their slice. Of few words there are few different bits.
+    """
+    banks = math.ceil(depth / 64)
+    luts = {1: 1, 2: 2, 3: 3.75, 4: 4}.get(banks, 1.25 * banks)
+    return math.ceil(min(luts * width, 2.0 ** min(depth, 32)))
+
+
+def is_block_rom(depth: int, width: int) -> bool:
+    """Whether a ROM is better in block RAM; one of 18 Kbit is worth about 190 LUTs on a Zynq-7020."""
+    return rom_luts(depth, width) > 190 * bram18(depth, width)
+
+
+def sam_extreme_luts(operands: int, bits: int, words: int) -> float:
+    """LUTs of ``sam_extreme.sv`` with this many operands, and bits of the difference.
+
+    Its codes change between the ``words`` words of a ROM; few of them are worked into the logic.
+    """
+    simpler = {1: 0.57, 2: 0.7, 3: 0.8, 4: 0.9}.get(words, 1)
+    if operands < 3:
+        return simpler * (1.75 if operands == 1 else 4.5) * bits
+    return simpler * (2.5 if bits <= 3 else 3.1) * operands * bits
 
 
 def counter_bits(*lengths: int) -> int:

