@@ -64,9 +64,7 @@ def sam_conv2d(
     UserError
         On a CPU, if there is no C++ compiler.
     """
-    if floor and form == "maxmin":
-        raise ValueError("the form maxmin has minima, which cannot start at zero: no floor")
-    geometry = Geometry.of(x, positive, negative, sign, form, group, stride, padding)
+    geometry = Geometry.of(x, positive, negative, sign, form, group, stride, padding, floor)
     return _SamConv2d.apply(x, positive, negative, sign, form, geometry, floor)
 
 
@@ -92,6 +90,8 @@ def _kernels(device: torch.device):
     match device.type:
         case "cpu":
             from hwprune.sam.kernels import cpu as kernels
+        case "cuda":
+            from hwprune.sam.kernels import triton_sam as kernels
         case other:
-            raise ValueError(f"SAM runs on cpu, not on a tensor of {other}")
+            raise ValueError(f"SAM runs on cpu and cuda, not on a tensor of {other}")
     return kernels

@@ -34,6 +34,7 @@ class Geometry(NamedTuple):
         group: int,
         stride: int,
         padding: int,
+        floor: bool = False,
     ) -> "Geometry":
         """The geometry of operands as `hwprune.sam.functional.sam_conv2d` takes them.
 
@@ -44,6 +45,8 @@ class Geometry(NamedTuple):
         """
         if form not in FORMS:
             raise ValueError(f"form {form!r} is none of {', '.join(FORMS)}")
+        if floor and form == "maxmin":
+            raise ValueError("the form maxmin has minima, which cannot start at zero: no floor")
         if x.dim() != 4:
             raise ValueError(f"x has shape {tuple(x.shape)}; it must be (N, C, H, W)")
         images, channels, height, width = x.shape

@@ -25,20 +25,23 @@ def soft_sam_conv2d(
     group: int,
     stride: int = 1,
     padding: int = 0,
+    floor: bool = False,
 ) -> Tensor:
     """`hwprune.sam.functional.sam_conv2d` with T log sum exp(s / T) for max(s), -T log sum exp(-s / T) for min(s).
 
-    It goes to the hard layer as T goes to 0, which it exceeds (or undercuts) by at most T log(group) an extreme.
+    A floor is one more summand exp(0 / T). It goes to the hard layer as T goes to 0, which it exceeds (or undercuts) by
+    at most T log(group + floor) an extreme.
+
     A sum of exponentials factors into those of x and those of the weights, so it is a product of matrices for each
-    group, as in log-semiring convolutions; where that could underflow (weights of a group further apart than some
-    80 T) the sums are formed one by one, which is exact but far slower. Works on any device; what the gradient needs is
-    computed again in the backward, so that memory stays at some outputs.
+    group, as in convolutions over the log semiring; where that could underflow (weights of a group further apart than
+    some 80 T) the sums are formed one by one, which is exact but far slower. Works on any device; what the gradient
+    needs is computed again in the backward, so that memory stays at some outputs.
 
     Parameters
     ----------
     temperature
         T > 0, in the unit of x.
-    x, positive, negative, sign, form, group, stride, padding
+    x, positive, negative, sign, form, group, stride, padding, floor
         As in `hwprune.sam.functional.sam_conv2d`.
 
     Raises
@@ -48,7 +51,7 @@ def soft_sam_conv2d(
     """
     if not temperature > 0:
         raise ValueError(f"temperature {temperature}: it must be above 0; sam_conv2d is the limit")
-    g = Geometry.of(x, positive, negative, sign, form, group, stride, padding)
+    g = Geometry.of(x, positive, negative, sign, form, group, stride, padding, floor)
     inner = min(g.group, g.channels)  # what of a group lies at one kernel position
     whole = g.group > g.channels
     weights = [positive] if negative is None else [positive, negative]
@@ -70,11 +73,14 @@ def soft_sam_conv2d(
         soft = (_direct if direct else _factored)(seen, mine, temperature)
         return -soft if minimum else soft
 
+    def floored(soft: Tensor) -> Tensor:
+        return temperature * torch.logaddexp(soft / temperature, soft.new_zeros(())) if floor else soft
+
     def terms(position: int, first: int, last: int, of: Tensor, factor: Tensor | None, *w: Tensor) -> Tensor:
         """The sum of the terms of some groups of a kernel position."""
-        term = extremes(w[0], False, position, first, last, of)
+        term = floored(extremes(w[0], False, position, first, last, of))
         if len(w) == 2:
-            second = extremes(w[1], form == "maxmin", position, first, last, of)
+            second = floored(extremes(w[1], form == "maxmin", position, first, last, of))
             term = term + second if form == "maxmin" else term - second
         return term.sum(2) if factor is None else torch.einsum("njgp,jg->njp", term, factor[:, position, first:last])
 
@@ -82,7 +88,7 @@ def soft_sam_conv2d(
         """The extreme of the whole receptive field, from those of its positions."""
         scale = -temperature if minimum else temperature
         parts = [extremes(w, minimum, position, 0, 1, of).squeeze(2) / scale for position in range(g.kernel**2)]
-        return scale * torch.stack(parts).logsumexp(0)
+        return floored(scale * torch.stack(parts).logsumexp(0))
 
     if whole:
         total = checkpoint(field, padded, positive, False, use_reentrant=False)
@@ -99,9 +105,7 @@ def soft_sam_conv2d(
         for position in range(g.kernel**2):
             for first in range(0, groups, step):
                 last = min(groups, first + step)
-                total = total + checkpoint(
-                    terms, position, first, last, padded, factors, *weights, use_reentrant=False
-                )  # fmt: skip
+                total = total + checkpoint(terms, position, first, last, padded, factors, *weights, use_reentrant=False)
     return total.unflatten(2, (g.out_height, g.out_width))
 
 

@@ -13,7 +13,7 @@ from hwprune.sam.neuron import connections, sam, windows
 from hwprune.sam.settings import FORMS
 
 
-def slow_sam(x, positive, negative, sign, *, form, group, stride=1, padding=0) -> Tensor:
+def slow_sam(x, positive, negative, sign, *, form, group, stride=1, padding=0, floor=False) -> Tensor:
     """Unfold, add, take the winner by index: as torch differentiates it, ties to the lowest connection."""
     kernel = positive.shape[-1]
     seen = F.pad(x, (padding,) * 4).unfold(2, kernel, stride).unfold(3, kernel, stride).permute(0, 2, 3, 4, 5, 1)
@@ -21,6 +21,7 @@ def slow_sam(x, positive, negative, sign, *, form, group, stride=1, padding=0) -
 
     def extreme(weight: Tensor, find) -> Tensor:
         sums = seen + weight.permute(0, 2, 3, 1).reshape(len(weight), -1, group)
+        sums = torch.cat([torch.zeros_like(sums[..., :1]), sums], -1) if floor else sums
         winners = (sums == find(sums.detach(), -1, keepdim=True)).cumsum(-1).eq(0).sum(-1, keepdim=True)
         return sums.gather(-1, winners).squeeze(-1)
 
@@ -38,7 +39,7 @@ def layers(draw) -> dict:
     channels = group * draw(st.integers(1, 3))
     if draw(st.integers(0, 3)) == 0:
         group = channels * kernel**2
-    padding = draw(st.integers(0, 2))
+    padding, form = draw(st.integers(0, 2)), draw(st.sampled_from(FORMS))
     least = max(1, kernel - 2 * padding)
     return {
         "shape": (draw(st.integers(1, 3)), channels, draw(st.integers(least, 12)), draw(st.integers(least, 40))),
@@ -47,7 +48,8 @@ def layers(draw) -> dict:
         "group": group,
         "stride": draw(st.integers(1, 3)),
         "padding": padding,
-        "form": draw(st.sampled_from(FORMS)),
+        "form": form,
+        "floor": form != "maxmin" and draw(st.booleans()),
         "has_sign": draw(st.booleans()),
         "integers": draw(st.booleans()),  # full of ties
         "seed": draw(st.integers(0, 2**16)),
@@ -69,7 +71,7 @@ def tensors(layer: dict, dtype: torch.dtype) -> tuple[list[Tensor | None], dict]
     if layer["has_sign"]:
         groups = shape[1] * shape[2] ** 2 // layer["group"]
         sign = torch.randint(0, 2, (shape[0], groups), generator=generator).to(dtype).mul(2).sub(1).requires_grad_()
-    options = {key: layer[key] for key in ("form", "group", "stride", "padding")}
+    options = {key: layer[key] for key in ("form", "group", "stride", "padding", "floor")}
     return [x, positive, None if layer["form"] == "signed" else negative, sign], options
 
 
@@ -95,6 +97,7 @@ def test_values_are_those_of_the_definition(layer):
         connections(positive),
         None if negative is None else connections(negative),
         sign,
+        layer["floor"],
     )
     got = sam_conv2d(*inputs, **options).detach().numpy().transpose(0, 2, 3, 1)
     if layer["integers"]:
@@ -133,7 +136,7 @@ def test_gradcheck(form, group):
 @pytest.mark.parametrize(("channels", "group"), [(16, 4), (4, 4), (3, 27), (10, 5)])
 def test_bits_do_not_depend_on_threads_nor_on_the_run(channels, group):
     layer = dict(shape=(5, channels, 17, 19), units=9, kernel=3, group=group, stride=1, padding=1, form="difference",
-                 has_sign=True, integers=False, seed=1)  # fmt: skip
+                 floor=False, has_sign=True, integers=False, seed=1)  # fmt: skip
     before, results = torch.get_num_threads(), []
     inputs, options = tensors(layer, torch.float32)
     try:
@@ -149,7 +152,7 @@ def test_bits_do_not_depend_on_threads_nor_on_the_run(channels, group):
 @pytest.mark.parametrize("group", [4, 72])
 def test_any_memory_layout(group):
     layer = dict(shape=(2, 8, 7, 6), units=5, kernel=3, group=group, stride=2, padding=1, form="maxmin", has_sign=True,
-                 integers=False, seed=3)  # fmt: skip
+                 floor=False, integers=False, seed=3)  # fmt: skip
     inputs, options = tensors(layer, torch.float64)
     want = gradients(sam_conv2d, inputs, options, 3, False)
     x, positive, negative, sign = (t.detach() for t in inputs)
@@ -191,6 +194,7 @@ def good() -> dict:
         (dict(group=4), "a group of 4 .* 6 channels, or be all 54"),
         (dict(group=0), "a group of 0"),
         (dict(form="sum"), "'sum'"),
+        (dict(form="maxmin", floor=True), "no floor"),
         (dict(form="signed"), "signed takes no negative"),
         (dict(negative=None), "not None"),
         (dict(negative=torch.zeros(2, 6, 1, 1)), r"negative has shape \(2, 6, 1, 1\)"),

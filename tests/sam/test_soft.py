@@ -12,7 +12,7 @@ from hwprune.sam.functional import sam_conv2d, soft_sam_conv2d
 from hwprune.sam.settings import FORMS
 
 
-def slow_soft(x, positive, negative, sign, *, temperature, form, group, stride=1, padding=0):
+def slow_soft(x, positive, negative, sign, *, temperature, form, group, stride=1, padding=0, floor=False):
     """From the definition, with everything unfolded."""
     kernel = positive.shape[-1]
     seen = F.pad(x, (padding,) * 4).unfold(2, kernel, stride).unfold(3, kernel, stride).permute(0, 2, 3, 4, 5, 1)
@@ -20,6 +20,7 @@ def slow_soft(x, positive, negative, sign, *, temperature, form, group, stride=1
 
     def extreme(weight, side):
         sums = seen + weight.permute(0, 2, 3, 1).reshape(len(weight), -1, group)
+        sums = torch.cat([sums, torch.zeros_like(sums[..., :1])], -1) if floor else sums
         return side * temperature * torch.logsumexp(side * sums / temperature, -1)
 
     term = extreme(positive, 1)
@@ -44,12 +45,16 @@ def operands(form, group, channels=8, kernel=3, dtype=torch.float64, has_sign=Tr
     padding=st.integers(0, 2),
     temperature=st.sampled_from([1e-3, 0.1, 1.0, 30.0]),
     has_sign=st.booleans(),
+    floor=st.booleans(),
     seed=st.integers(0, 999),
 )
-def test_values_and_gradients_are_those_of_the_definition(form, group, stride, padding, temperature, has_sign, seed):
+def test_values_and_gradients_are_those_of_the_definition(
+    form, group, stride, padding, temperature, has_sign, floor, seed
+):
+    floor = floor and form != "maxmin"
     inputs = operands(form, group, has_sign=has_sign, seed=seed)
     given_inputs = [t.requires_grad_() for t in inputs if t is not None]
-    options = dict(temperature=temperature, form=form, group=group, stride=stride, padding=padding)
+    options = dict(temperature=temperature, form=form, group=group, stride=stride, padding=padding, floor=floor)
     results = []
     for function in (soft_sam_conv2d, slow_soft):
         out = function(*inputs, **options)
@@ -59,16 +64,16 @@ def test_values_and_gradients_are_those_of_the_definition(form, group, stride, p
         torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("form", "floor"), [(form, False) for form in FORMS] + [("difference", True)])
 @pytest.mark.parametrize("group", [4, 72])
-def test_cold_it_is_the_hard_layer(form, group):
+def test_cold_it_is_the_hard_layer(form, floor, group):
     inputs = operands(form, group, dtype=torch.float32)
-    hard = sam_conv2d(*inputs, form=form, group=group, padding=1)
+    hard = sam_conv2d(*inputs, form=form, group=group, padding=1, floor=floor)
     extremes = 72 / group * (1 if form == "signed" else 2)
     for temperature in (1.0, 0.1, 1e-2, 1e-4):
-        soft = soft_sam_conv2d(*inputs, temperature=temperature, form=form, group=group, padding=1)
+        soft = soft_sam_conv2d(*inputs, temperature=temperature, form=form, group=group, padding=1, floor=floor)
         assert soft.isfinite().all()
-        assert (soft - hard).abs().max() <= extremes * temperature * math.log(group) + 1e-4
+        assert (soft - hard).abs().max() <= extremes * temperature * math.log(group + floor) + 1e-4
 
 
 @pytest.mark.parametrize(("form", "group"), [("difference", 2), ("maxmin", 36), ("signed", 4)])
