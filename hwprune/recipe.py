@@ -83,6 +83,8 @@ class CompileSettings(_Section):
     """Budget of look-up tables, in place of `target_fps`; by estimate, without FIFOs and width converters."""
     max_dsps: PositiveInt | None = None
     """Budget of DSP slices, in place of `target_fps`; by FINN's estimate."""
+    max_brams: PositiveInt | None = None
+    """Budget of block RAMs of 18 Kb, in place of `target_fps`; by FINN's estimate."""
     fifo_depth: Annotated[int, Field(ge=2, le=1 << 16)] | None = None
     """Depth of every FIFO in beats; where it is not given, FIFOs are generous and no deadlock can form."""
 
@@ -91,7 +93,7 @@ class CompileSettings(_Section):
     def _one_goal(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        budget = [name for name in ("max_luts", "max_dsps") if values.get(name) is not None]
+        budget = [name for name in ("max_luts", "max_dsps", "max_brams") if values.get(name) is not None]
         if values.get("target_fps") is None:
             return values if budget else {**values, "target_fps": 30.0}
         if budget:
@@ -104,6 +106,8 @@ class SimulateSettings(_Section):
 
     frames: PositiveInt = 3
     """Frames compared beat by beat on every stream."""
+    csim: bool = True
+    """Also compile the operators' HLS C++ with g++ and compare it, stream by stream."""
     stall_percent: Annotated[int, Field(ge=0, le=90)] = 30
     """Share of cycles in which a stalled run holds a stream back, in percent; 0 runs without stalls only."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (1, 2)

@@ -76,8 +76,9 @@ def fold_to_budget(model: ModelWrapper, budget: Budget, part: str) -> int:
     smallest = resources(model, part)
     if not budget.holds(smallest):
         raise UserError(
-            f"compile: the smallest folding takes {smallest['lut']} LUTs and {smallest['dsp']} DSP slices by "
-            f"estimate, over the budget (max_luts: {budget.luts}, max_dsps: {budget.dsps}); prune more, or raise it"
+            f"compile: the smallest folding takes {smallest['lut']} LUTs, {smallest['dsp']} DSP slices and "
+            f"{smallest['bram18']} block RAMs by estimate, over the budget (max_luts: {budget.luts}, max_dsps: "
+            f"{budget.dsps}, max_brams: {budget.brams}); prune more, or raise it"
         )
     fast, best = 1, slow
     while fast < best:

@@ -24,16 +24,16 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``params`` and ``macs`` (of one image) before and after pruning; ``map50`` by level, 0 to 1; ``equivalence``;
-        ``accelerator`` (clock in MHz, frames a second from simulated cycles); ``seconds`` by stage; ``versions``;
-        ``seed``.
+        ``params`` and ``macs`` (of one image) before and after pruning; ``map50`` by level, 0 to 1; ``equivalence`` (of
+        the RTL) and ``csim``; ``accelerator`` (clock in MHz, frames a second from simulated cycles); ``seconds`` by
+        stage; ``versions``; ``seed``.
     """
     results = {name: record.results for name, record in records.items()}
 
     def of(stage: str, key: str) -> Any:
         return results.get(stage, {}).get(key)
 
-    equivalence = of("simulate", "equivalence") or {}
+    equivalence, csim = (of("simulate", level) or {} for level in ("equivalence", "csim"))
     cycles, clock = of("simulate", "cycles_per_frame"), of("compile", "clock_mhz")
     versions: dict[str, str] = {}
     for record in records.values():
@@ -43,6 +43,7 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
         "macs": {"before": of("train", "macs"), "after": of("prune", "macs")},
         "map50": {level: of(stage, "map50") for level, stage in LEVELS.items()},
         "equivalence": {key: equivalence.get(key) for key in ("levels", "streams", "beats", "mismatches")},
+        "csim": {key: csim.get(key) for key in ("streams", "beats", "mismatches")},
         "accelerator": {
             "cycles_per_frame": cycles,
             "latency_cycles": of("simulate", "latency_cycles"),

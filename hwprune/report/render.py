@@ -50,6 +50,7 @@ def render_report(run_folder: str | Path) -> Path:
         missing=[name for name in STAGES if name not in records],
         figures=_figures(summary, records),
         equivalence=_results(records, "simulate").get("equivalence"),
+        csim=_results(records, "simulate").get("csim"),
         layers=_results(records, "compile").get("layers"),
         records=records.values(),
         level=level,

@@ -17,7 +17,7 @@ def run(context: StageContext) -> Outcome:
         part=settings.part,
         clock_mhz=settings.clock_mhz,
         target_fps=settings.target_fps,
-        budget=Budget(luts=settings.max_luts, dsps=settings.max_dsps),
+        budget=Budget(luts=settings.max_luts, dsps=settings.max_dsps, brams=settings.max_brams),
         fifo_depth=settings.fifo_depth,
     )
     with Console(stderr=True).status("compile") as status:

@@ -1,4 +1,4 @@
-"""simulate: proves in Verilator that the RTL computes what the network computes, and measures it."""
+"""simulate: proves that the HLS C++ and the RTL compute what the network computes, and measures the RTL."""
 
 from typing import TYPE_CHECKING
 
@@ -7,6 +7,7 @@ from hwprune.flow.stage import Outcome, Stage, StageContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from torch import Tensor
 
@@ -17,20 +18,19 @@ if TYPE_CHECKING:
 
 
 def run(context: StageContext) -> Outcome:
-    """Build the simulator, compare every stream, and run the validation set through the RTL."""
+    """Compare every stream of the C++ and of the RTL, and run the validation set through the RTL."""
     import numpy as np
-    from rich.console import Console
     from torch.utils.data import Subset
 
     from hwprune.accel.accelerator import Accelerator
     from hwprune.data.dataset import open_dataset
     from hwprune.detect.evaluate import evaluate
     from hwprune.detect.head import HeadSpec
-    from hwprune.files import write_json
     from hwprune.flow.detections import save_detections
     from hwprune.quant.integer import integer_predictor
     from hwprune.quant.store import load_integer
     from hwprune.sim.accelerator import build_simulator, rtl_predictor
+    from hwprune.sim.csim import check_csim
     from hwprune.sim.equivalence import check_equivalence
 
     settings = context.recipe.simulate
@@ -38,26 +38,25 @@ def run(context: StageContext) -> Outcome:
     head = HeadSpec.model_validate(head_json)
     accelerator = Accelerator.load(context.inputs["compile"])
     val = open_dataset(context.recipe.data).val
-    simulator = build_simulator(accelerator.design, context.folder / "verilator")
     frames = min(settings.frames, len(val))
+    pixels = np.stack([val[i][0].numpy() for i in range(frames)])
+    made, results = [], {}
+    if settings.csim:
+        csim = check_csim(accelerator, network, pixels, context.folder / "csim")
+        made.append(_proved(csim, context.folder / "csim.json", network.architecture))
+        results["csim"] = csim.as_json()
+    simulator = build_simulator(accelerator.design, context.folder / "verilator")
     equivalence = check_equivalence(
         simulator,
         accelerator.design,
         accelerator.origin,
         network,
-        np.stack([val[i][0].numpy() for i in range(frames)]),
+        pixels,
         stall_percent=settings.stall_percent,
         seeds=settings.seeds,
     )
-    write_json(context.folder / "equivalence.json", equivalence.as_json())
-    Console(stderr=True).print(_table(equivalence, network.architecture))
-    if equivalence.mismatches:
-        raise UserError(
-            f"{equivalence.mismatches} of {equivalence.beats} beats differ between the network and the RTL; the "
-            f"first, in the order of the data flow: {equivalence.differences[0]}. All of them are in "
-            f"{context.folder / 'equivalence.json'}"
-        )
-    results = {
+    made.append(_proved(equivalence, context.folder / "equivalence.json", network.architecture))
+    results |= {
         "equivalence": equivalence.as_json(),
         "cycles_per_frame": equivalence.cycles_per_frame,
         "latency_cycles": equivalence.latency_cycles,
@@ -74,7 +73,24 @@ def run(context: StageContext) -> Outcome:
             )
         results |= {"map50": found, "images": len(images)}
     drawn = save_detections(context.folder, "accelerator", predict, images, head)
-    return Outcome((context.folder / "equivalence.json", *drawn), results)
+    return Outcome((*made, *drawn), results)
+
+
+def _proved(equivalence: "Equivalence", path: "Path", architecture: "Architecture") -> "Path":
+    """Write and show what a level's check found; UserError if anything differs."""
+    from rich.console import Console
+
+    from hwprune.files import write_json
+
+    write_json(path, equivalence.as_json())
+    Console(stderr=True).print(_table(equivalence, architecture))
+    if equivalence.mismatches:
+        raise UserError(
+            f"{equivalence.mismatches} of {equivalence.beats} beats differ between the network and the level "
+            f"{equivalence.level}; the first, in the order of the data flow: {equivalence.differences[0]}. All of them "
+            f"are in {path}"
+        )
+    return path
 
 
 def _remembering(predict: "Predict") -> "Predict":
@@ -105,7 +121,7 @@ def _table(equivalence: "Equivalence", architecture: "Architecture"):
     def origin(row: "Row") -> str:
         return max((name for name in names if row.operator.startswith(f"{name}_")), key=len, default=row.operator)
 
-    table = Table("layer", "streams", "beats", "mismatches", title="network and rtl, stream by stream")
+    table = Table("layer", "streams", "beats", "mismatches", title=f"network and {equivalence.level}, stream by stream")
     for layer in dict.fromkeys(map(origin, equivalence.rows)):
         rows = [row for row in equivalence.rows if origin(row) == layer]
         streams = len({row.stream for row in rows})
@@ -118,8 +134,8 @@ def _table(equivalence: "Equivalence", architecture: "Architecture"):
 
 STAGE = Stage(
     name="simulate",
-    about="proves in Verilator that the RTL computes what the network computes",
-    makes="equivalence.json, detections.json",
+    about="proves that the HLS C++ (g++) and the RTL (Verilator) compute what the network computes",
+    makes="csim.json, equivalence.json, detections.json",
     reads=("quantize", "compile"),
     sections=("data", "simulate"),
     run=run,
