@@ -60,14 +60,15 @@ def instance(node, inputs, outputs, constants=None):
     return Instance(model, *({f"{node.name}_{tensor}": value for tensor, value in pairs} for pairs in named))
 
 
-def agree(instances, folder):
-    """Run all of them in one program."""
+def agree(instances, folder, prefix=""):
+    """Run all of them in one program; ``prefix`` comes before the operators' code."""
     kernels, beats, expected, types = [], {}, {}, {}
     for made in instances:
         (node,) = made.model.graph.node
         twin = hls_twin(node)
         (kernel,) = read_kernels(made.model)
-        kernels.append(kernel)
+        top = f"top_{kernel.name}.cpp"
+        kernels.append(dataclasses.replace(kernel, files={**kernel.files, top: prefix + kernel.files[top]}))
         for i, (tensor, values) in enumerate(made.inputs.items()):
             beats[tensor] = packed(values, twin.get_input_datatype(i), twin.get_folded_input_shape(i))
         for i, (tensor, values) in enumerate(made.outputs.items()):
@@ -208,6 +209,17 @@ def test_finns_operators_of_any_shape(seed, tmp_path_factory):
     makers = {mvau: 3, thresholding: 2, padding: 1, window: 4, width: 2, queue: 1}
     instances = [make(rng, f"{make.__name__}_{k}") for make, count in makers.items() for k in range(count)]
     agree(instances, tmp_path_factory.mktemp("finn"))
+
+
+def test_tables_with_the_types_of_synthesis(tmp_path):
+    """The one thing that differs for Vitis HLS; the ap_types headers are included before the macro is set."""
+    rng = np.random.default_rng(5)
+    sam = make("sam", rng, mw=6, mh=4, simd=3, pe=2, group=1, form="maxmin", x="INT3", bits=3, signs=True)
+    agree(
+        [sam_instance(sam, rng), mvau(rng, "mvau"), thresholding(rng, "thresholding")],
+        tmp_path,
+        prefix="#include <hls_stream.h>\n#include <ap_int.h>\n#define __SYNTHESIS__\n",
+    )
 
 
 @pytest.mark.parametrize(
