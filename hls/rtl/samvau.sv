@@ -6,8 +6,9 @@
 //   signed      max(x - p)              =  A + xmin
 //   difference  max(x - p) - max(x - n) =  A - B
 //   maxmin      max(x - p) + min(x + n) =  A - B + TOP + 2 xmin, where B is taken of TOP - u instead of u
-// -A is ~A less a constant, so nothing but unsigned numbers, some of them inverted, is added. All constants together, a number for each
-// output, are BIAS. Sums are modulo 2**OUT_BITS: no bit is spent on what only passes by.
+// A floor, max(0, ...) of unsigned x, is the saturation that is there anyway. -A is ~A less a constant, so nothing but unsigned numbers,
+// some of them inverted, is added. All constants together, a number for each output, are BIAS. Sums are modulo 2**OUT_BITS: no bit is
+// spent on what only passes by.
 //
 // The codes lie in a ROM, one word for each cycle of a vector, which holds from bit 0 on for each PE: p of each input, n of each input
 // (if SETS is 2), and for each group in the word whether its sign is -1 (if SIGNS).
