@@ -20,9 +20,10 @@ class SamTraining(BaseModel):
     distillation: Annotated[float, Field(ge=0)] = 1.0
     """Weight of a further loss: how far the outputs are from a teacher's. `finetune` has the network before pruning for
     a teacher, `quantize` the float one, `train` that of trained darknet weights; others have none. 0 does without."""
-    conversion: Annotated[float, Field(ge=0, le=1)] = 0.5
+    conversion: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Where a stage turns convolutions into SAM layers: fraction of the training in which they turn, one after the
-    other in the order of the data flow, each as a blend that shifts from the one to the other. 0 turns all at once."""
+    other in the order of the data flow, each as a blend that shifts from the one to the other. 0 turns all at once,
+    which was as good on a small detector, since the SAM layers start close to what the convolutions gave."""
 
 
 class TrainSettings(BaseModel):

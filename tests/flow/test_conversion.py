@@ -25,7 +25,7 @@ from hwprune.sam.settings import Sam
 from tests.flow.test_interrupted_run import OF_ITS_TIME, kill_when
 from tests.flow.test_stages import cfg
 
-QUICK = "{epochs: 2, batch_size: 8, accelerator: cpu, sam: {distillation: 0.5}}"
+QUICK = "{epochs: 2, batch_size: 8, accelerator: cpu, sam: {distillation: 0.5, conversion: 0.9}}"
 TEXT = f"""\
 name: sam
 data: {{source: digits, image_size: [64, 64], train: 16, val: 2}}
