@@ -1,4 +1,10 @@
-"""The kernel on the CPU: C++, see ``sam.cpp``."""
+"""The kernel on the CPU: C++, see ``sam.cpp``.
+
+Why not Numba, which installs with pip: its inner loops for groups of 4 (difference, unrolled by hand, vectorised by
+LLVM) took 19 and 37 cycles for 16 places forward and backward on a Zen 4, these take 11 and 25 (those of conv2d about 4
+and 8). 1.5 times slower is outside of the goal of 4 times conv2d, and each size of group would need a source of its
+own, where C++ has templates.
+"""
 
 import ctypes
 

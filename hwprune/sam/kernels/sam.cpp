@@ -44,7 +44,7 @@ struct Free {
 };
 template <class E> struct Buffer {
   std::unique_ptr<E[], Free> memory;
-  explicit Buffer(size_t n) : memory((E *)std::aligned_alloc(4096, (n * sizeof(E) + 8191) / 4096 * 4096)) {}
+  explicit Buffer(size_t n) : memory((E *)std::aligned_alloc(64, (n * sizeof(E) + 127) / 64 * 64)) {}
   operator E *() const { return memory.get(); }
 };
 
@@ -467,11 +467,9 @@ int64_t tile_size(const Geometry &g) {
   return std::clamp<int64_t>(bytes / int64_t(sizeof(T)) / LANES * LANES, 4 * LANES, 512);
 }
 
-int64_t pitch_of(int64_t tile) { return tile; } // rows start in different cache sets
-
 void forward(const Geometry &g, const T *x, const T *positive, const T *negative, const T *sign, T *out, int threads) {
   constexpr int64_t BLOCK = 128;
-  const int64_t tile_columns = tile_size(g), pitch = pitch_of(tile_columns), columns = g.images * g.places();
+  const int64_t tile_columns = tile_size(g), pitch = tile_columns, columns = g.images * g.places();
   const int64_t tiles = (columns + tile_columns - 1) / tile_columns, blocks = (g.units + BLOCK - 1) / BLOCK;
   const int64_t row = HALVES * g.group, groups = g.groups();
   const bool nan = has_nan(g, x, threads);
@@ -506,15 +504,17 @@ void forward(const Geometry &g, const T *x, const T *positive, const T *negative
   }
 }
 
-// Tasks of the backward: shares of the images, for layers with few groups of channels. Depends on the shape alone.
+// Shares of the images, for layers with few groups of channels: enough tasks for 8 threads, with gradients of the
+// weights that need no more memory than the output. Depends on the shape alone.
 int64_t image_shares(const Geometry &g, int64_t channel_groups) {
-  return std::max<int64_t>(1, std::min(g.images, 8 / channel_groups));
+  const int64_t room = g.images * g.places() / (HALVES * g.connections());
+  return std::max<int64_t>(1, std::min({g.images, 8 / channel_groups, 1 + room}));
 }
 
 void backward(const Geometry &g, const T *x, const T *positive, const T *negative, const T *sign, const T *go, T *gx,
               T *gp, T *gn, T *gsign, int threads) {
   constexpr int64_t BLOCK = 128;
-  const int64_t tile_columns = tile_size(g), pitch = pitch_of(tile_columns);
+  const int64_t tile_columns = tile_size(g), pitch = tile_columns;
   const int64_t row = HALVES * g.group, groups = g.groups();
   const int64_t channel_groups = std::max<int64_t>(1, g.channels / g.group), places = groups / channel_groups;
   const bool nan = has_nan(g, x, threads);

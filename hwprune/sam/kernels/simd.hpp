@@ -1,15 +1,19 @@
-// One vector of T: 64 bytes where AVX-512 is there, 32 bytes of plain C++ vectors elsewhere.
+// One vector of T: AVX-512 where it is there, plain C++ vectors of 32 bytes elsewhere.
+//
+// Zen 4 adds, compares and takes maxima in two pipes and multiplies in two others. So some sums come in a second way, by
+// multiply-add with 1: the same values, in the other pipes.
 #pragma once
 #include <cstdint>
 #include <cstring>
 
-#ifdef __AVX512F__
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#define SIMD_AVX512
 #include <immintrin.h>
 #endif
 
 template <class T> struct Simd;
 
-#ifdef __AVX512F__
+#ifdef SIMD_AVX512
 
 #define SIMD_OF(T, REGISTER, MASK, LANES, S)                                                                           \
   template <> struct Simd<T> {                                                                                         \
@@ -29,21 +33,19 @@ template <class T> struct Simd;
     static M without(M a, M b) { return _kxor_mask##LANES(a, b); }                                                     \
     static V add_where(M m, V a, V b) { return _mm512_mask_add_##S(a, m, a, b); }                                      \
     static V sub_where(M m, V a, V b) { return _mm512_mask_sub_##S(a, m, a, b); }                                      \
-    /* As asm, for GCC copies registers around them, which costs as much as the sum. */                                \
-    /* The same sums by multipliers: Zen 4 adds, compares and takes maxima in two pipes, multiplies in two others */   \
-    static V loaded_plus(const T *p, V b) {                                                                 \
+    /* Second way, of *p + b and b - *p. As asm: GCC copies registers around it, which costs as much as the sum. */    \
+    static V loaded_plus(const T *p, V b) {                                                                            \
       V v;                                                                                                             \
-      asm("vmovu" #S " %1, %0\n\tvfmadd132" #S " %3, %2, %0" : "=&v"(v) : "m"(*(const V *)p), "v"(b), "v"(all(1)));       \
+      asm("vmovu" #S " %1, %0\n\tvfmadd132" #S " %3, %2, %0" : "=&v"(v) : "m"(*(const V *)p), "v"(b), "v"(all(1)));    \
       return v;                                                                                                        \
     }                                                                                                                  \
-    static V minus_loaded(const T *p, V b) {                                                                \
+    static V minus_loaded(const T *p, V b) {                                                                           \
       V v;                                                                                                             \
-      asm("vmovu" #S " %1, %0\n\tvfnmadd132" #S " %3, %2, %0" : "=&v"(v) : "m"(*(const V *)p), "v"(b), "v"(all(1)));      \
+      asm("vmovu" #S " %1, %0\n\tvfnmadd132" #S " %3, %2, %0" : "=&v"(v) : "m"(*(const V *)p), "v"(b), "v"(all(1)));   \
       return v;                                                                                                        \
     }                                                                                                                  \
     static V add_where2(M m, V a, V b) { return _mm512_mask3_fmadd_##S(b, all(1), a, m); }                             \
     static V sub_where2(M m, V a, V b) { return _mm512_mask3_fnmadd_##S(b, all(1), a, m); }                            \
-    static V choose(M m, V yes, V no) { return _mm512_mask_blend_##S(m, no, yes); }                                    \
   };
 SIMD_OF(float, __m512, __mmask16, 16, ps)
 SIMD_OF(double, __m512d, __mmask8, 8, pd)
@@ -75,7 +77,6 @@ SIMD_OF(double, __m512d, __mmask8, 8, pd)
     static V minus_loaded(const T *p, V b) { return b - load(p); }                                                     \
     static V add_where2(M m, V a, V b) { return add_where(m, a, b); }                                                  \
     static V sub_where2(M m, V a, V b) { return sub_where(m, a, b); }                                                  \
-    static V choose(M m, V yes, V no) { return m ? yes : no; }                                                         \
   };
 SIMD_OF(float, int32_t, 8)
 SIMD_OF(double, int64_t, 4)
@@ -85,7 +86,7 @@ SIMD_OF(double, int64_t, 4)
 
 // The lanes' sum, in an order that is fixed for a processor.
 template <class T> inline T sum(typename Simd<T>::V v) {
-#ifdef __AVX512F__
+#ifdef SIMD_AVX512
   if constexpr (sizeof(T) == 4)
     return _mm512_reduce_add_ps(v);
   else
