@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from qonnx.core.datatype import DataType
@@ -26,7 +26,13 @@ from tests.accel.operators.cases import MAKERS, golden, make_cases, operator
 from tests.accel.operators.sam_cases import FIXED, make, random_settings, sam_cases
 from tests.sim.numpy_operators import convolution_windows, count_reached, zero_padded
 
-RUN = settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+# One example is a program of many instances; to shrink it would compile it many times.
+RUN = settings(
+    max_examples=1,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow],
+)
 FRAMES = 2
 
 
@@ -107,7 +113,7 @@ def test_sam_units_of_chosen_shapes(tmp_path):
 @given(seed=st.integers(0, 2**32 - 1))
 def test_sam_units_of_any_shape(seed, tmp_path_factory):
     rng = np.random.default_rng(seed)
-    cases = [make(f"sam_{k}", rng, **random_settings(rng)) for k in range(8)]
+    cases = [make(f"sam_{k}", rng, **random_settings(rng)) for k in range(12)]
     agree([sam_instance(case, rng) for case in cases], tmp_path_factory.mktemp("sam"))
 
 
@@ -206,7 +212,7 @@ def queue(rng, name):
 @given(seed=st.integers(0, 2**32 - 1))
 def test_finns_operators_of_any_shape(seed, tmp_path_factory):
     rng = np.random.default_rng(seed)
-    makers = {mvau: 3, thresholding: 2, padding: 1, window: 4, width: 2, queue: 1}
+    makers = {mvau: 3, thresholding: 3, padding: 2, window: 5, width: 2, queue: 1}
     instances = [make(rng, f"{make.__name__}_{k}") for make, count in makers.items() for k in range(count)]
     agree(instances, tmp_path_factory.mktemp("finn"))
 
