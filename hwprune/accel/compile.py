@@ -72,6 +72,8 @@ def compile_accelerator(
     model, affine = lower(qonnx)
     model = transform_named(model, SpecializeLayers(goal.part))
     _require_rtl(model)
+    for node in model.get_nodes_by_op_type("SAMVAU_rtl"):
+        getCustomOp(node).minimize_weight_bit_width(model)
     progress("fold")
     if goal.target_cycles is None:
         fold_to_budget(model, goal.budget, goal.part)
