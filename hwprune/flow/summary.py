@@ -24,14 +24,18 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``params`` and ``macs`` (of one image) before and after pruning; ``map50`` by level, 0 to 1; ``equivalence`` (of
-        the RTL) and ``csim``; ``accelerator`` (clock in MHz, frames a second from simulated cycles); ``seconds`` by
-        stage; ``versions``; ``seed``.
+        ``params``, and ``macs`` and ``sam_ops`` of one image, before and after pruning (and after layers became SAM);
+        ``map50`` by level, 0 to 1; ``equivalence`` (of the RTL) and ``csim``; ``accelerator`` (clock in MHz, frames a
+        second from simulated cycles); ``seconds`` by stage; ``versions``; ``seed``.
     """
     results = {name: record.results for name, record in records.items()}
 
     def of(stage: str, key: str) -> Any:
         return results.get(stage, {}).get(key)
+
+    def latest(key: str) -> Any:
+        known = (of(stage, key) for stage in ("quantize", "finetune", "prune"))
+        return next((value for value in known if value is not None), None)
 
     equivalence, csim = (of("simulate", level) or {} for level in ("equivalence", "csim"))
     cycles, clock = of("simulate", "cycles_per_frame"), of("compile", "clock_mhz")
@@ -39,8 +43,7 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
     for record in records.values():
         versions |= record.versions
     return {
-        "params": {"before": of("train", "params"), "after": of("prune", "params")},
-        "macs": {"before": of("train", "macs"), "after": of("prune", "macs")},
+        **{key: {"before": of("train", key), "after": latest(key)} for key in ("params", "macs", "sam_ops")},
         "map50": {level: of(stage, "map50") for level, stage in LEVELS.items()},
         "equivalence": {key: equivalence.get(key) for key in ("levels", "streams", "beats", "mismatches")},
         "csim": {key: csim.get(key) for key in ("streams", "beats", "mismatches")},

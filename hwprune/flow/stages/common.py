@@ -104,7 +104,9 @@ def sam_layers(network: "Network") -> dict[str, dict[str, Any]]:
 
 
 def cost(context: StageContext, network: "Network") -> dict[str, int]:
-    """Parameters, and multiply-accumulates of one image."""
-    from hwprune.models.cost import macs, parameters
+    """Parameters, and the multiply-accumulates and SAM operations of one image."""
+    from hwprune.models.cost import macs, parameters, sam_ops
 
-    return {"params": parameters(network), "macs": macs(network.architecture, *context.recipe.data.image_size)}
+    size = context.recipe.data.image_size
+    operations = {"macs": macs(network.architecture, *size), "sam_ops": sam_ops(network.architecture, *size)}
+    return {"params": parameters(network), **operations}
