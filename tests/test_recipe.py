@@ -1,4 +1,5 @@
 import re
+import re
 from pathlib import Path
 
 import pytest
@@ -239,9 +240,13 @@ def test_a_file_that_is_no_recipe_at_all(tmp_path):
         load_recipe(write(tmp_path, "#" * (1 << 20) + "\n"))
 
 
+# PyYAML leaves 0E0 without quotes: in its YAML 1.1 that is a text, in 1.2, as we read, a number.
+texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufeff")).filter(
+    lambda text: not re.fullmatch(r"[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+", text)
+)
 scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
 trees = st.recursive(
-    scalars | st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufeff")),
+    scalars | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abcxyz_", min_size=1), inner, max_size=3),
     max_leaves=10,
 )
