@@ -20,7 +20,7 @@ class SamTraining(BaseModel):
     distillation: Annotated[float, Field(ge=0)] = 0.0
     """Weight of a further loss: how far the outputs are from a teacher's. `finetune` has the network before pruning for
     a teacher, `quantize` the float one, `train` that of trained darknet weights; others have none. It gained nothing
-    where it was measured (docs/sam.md)."""
+    where it was measured (docs/sam-accuracy.md)."""
     conversion: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Where a stage turns convolutions into SAM layers: fraction of the training in which they turn, one after the
     other in the order of the data flow, each as a blend that shifts from the one to the other. 0 turns all at once,
