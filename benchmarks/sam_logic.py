@@ -22,7 +22,7 @@ from hwprune.accel.sources import rtl_dir
 INPUTS = 288
 """Connections of a unit: 32 channels, 3x3."""
 LANES = 4
-"""Products that FINN packs into a DSP48E1."""
+"""Products of 4 bits that FINN packs into a DSP48E1, if no weight is -8."""
 SIZES = (8, 16, 32)
 HEADLINE = 16
 OUTPUTS, PES = 32, 4
@@ -105,13 +105,19 @@ def pe_designs(size: int) -> list[Design]:
     designs = [
         Design(f"{name}|{size}", "mac_pe", MAC_FILES, {**mac, "METHOD": method}) for name, method in methods.items()
     ]
-    packed = {"PE": LANES, "SIMD": size, "WEIGHT_WIDTH": 4, "ACTIVATION_WIDTH": 4, "ACCU_WIDTH": MAC_SUM_BITS}
+    packed = {
+        "NARROW_WEIGHTS": "1'b1",
+        "PE": LANES,
+        "SIMD": size,
+        "WEIGHT_WIDTH": 4,
+        "ACTIVATION_WIDTH": 4,
+        "ACCU_WIDTH": MAC_SUM_BITS,
+    }
     designs.append(Design(f"{PACKED}|{size}", "mvu", [], packed, dsp=True, library=True, data=finn_mvu()))
     for kind in [*KINDS, *SHORT] if size == HEADLINE else [kind for kind in KINDS if kind.form == "signed"] + [GROUPED]:
         values = {**kind.parameters(), "SIMD": size, "ACC_BITS": kind.sum_bits}
         designs.append(Design(f"{kind.name}|{size}", "sam_pe", [*SAM_FILES, PE_RTL / "sam_pe.sv"], values))
     if size == HEADLINE:
-        designs.append(Design(f"MAC, * in DSPs|{size}", "mac_pe", MAC_FILES, {**mac, "METHOD": 0}, dsp=True))
         designs.append(Design(f"{WIDE}|{size}", "sam_wide_pe", [PE_RTL / "sam_wide_pe.sv"], {"SIMD": size}))
     return designs
 
@@ -124,22 +130,25 @@ def layer_designs() -> list[Design]:
     def words(bits: int) -> dict[str, str]:
         drawn = np.random.default_rng(1).integers(0, 16, (depth, -(-bits // 4)))
         drawn[:, 0] &= (1 << (bits - 1) % 4 + 1) - 1
-        return {"codes.dat": "".join("".join(f"{digit:x}" for digit in row) + "\n" for row in drawn)}
+        return {f"codes_{bits}.dat": "".join("".join(f"{digit:x}" for digit in row) + "\n" for row in drawn)}
 
-    mac = {**fold, "ACC_BITS": MAC_SUM_BITS, "BLOCK": "1'b1"}
+    def memory(bits: int) -> dict[str, str]:
+        return {"BLOCK": "1'b1", "CODES": f'"codes_{bits}.dat"'}
+
+    bits = PES * HEADLINE * 4
+    mac = {**fold, "ACC_BITS": MAC_SUM_BITS, **memory(bits)}
     mac_files = [*MAC_FILES, *SHELL, RTL / "delay_line.sv", PE_RTL / "mac_layer.sv"]
     # The unit that is not taken still has to be there for its name.
     absent = {"mvu.sv": "module mvu; endmodule\n"}
-    codes = words(PES * HEADLINE * 4)
+    codes = words(bits)
     designs = [
         Design(f"layer|{TERNARY}", "mac_layer", mac_files, mac, data=absent | codes),
         Design(f"layer|{PACKED}", "mac_layer", mac_files, {**mac, "DSP": "1'b1"}, dsp=True,
                library=True, data=finn_mvu() | codes),
     ]  # fmt: skip
     for kind in (BEST, GROUPED, Kind("signed", 0), Kind("maxmin", 0)):
-        values = {**fold, **kind.parameters(), "GROUP": kind.group or INPUTS, "OUT_BITS": kind.sum_bits,
-                  "BLOCK": "1'b1"}  # fmt: skip
         bits = PES * (kind.sets * HEADLINE * 4 + (max(1, HEADLINE // (kind.group or INPUTS)) if kind.sets == 1 else 0))
+        values = {**fold, **kind.parameters(), "GROUP": kind.group or INPUTS, "OUT_BITS": kind.sum_bits, **memory(bits)}
         designs.append(
             Design(f"layer|{kind.name}", "samvau", [*SAM_FILES, *SHELL, RTL / "samvau.sv"], values, data=words(bits))
         )
@@ -201,10 +210,8 @@ def plot(rows: list[dict], path: Path) -> None:
     for at, row in enumerate(rows):
         more = f" + {row['dsp']:g} DSP" if row["dsp"] else ""
         axes.text(row["lut"], at, f" {row['lut']:g}{more}", va="center", fontsize=8)
-    axes.set_xlabel(
-        f"LUT6 sites of a unit of {HEADLINE} connections a cycle, 4-bit activations, after synthesis for xc7"
-    )
-    axes.margins(x=0.15)
+    axes.set_xlabel(f"LUT6 sites of a unit of {HEADLINE} connections a cycle")
+    axes.margins(x=0.15, y=0.01)
     axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     figure.savefig(path, dpi=110)

@@ -30,7 +30,8 @@ class Design:
     library: bool = False
     """Whether the sources place cells of the part, which are then only counted: their parameters are lost."""
     data: dict[str, str] = field(default_factory=dict)
-    """Texts that are no files yet: more sources (.sv, .v), or what sources read, by name."""
+    """Texts that are no files yet: more sources (.sv, .v), or what sources read, by a name that says what
+    is in them."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,10 @@ def netlists(designs: Sequence[Design]) -> dict[str, dict]:
             names = []
             for name, content in {**{source.name: source for source in design.sources}, **design.data}.items():
                 text = content.read_text() if isinstance(content, Path) else content
-                (folder / f"{number}_{name}").write_text(text)
-                if name.endswith((".sv", ".v")):
-                    names.append(f"{number}_{name}")
+                source = name.endswith((".sv", ".v"))
+                file = f"{number}_{name}" if source else name
+                (folder / file).write_text(text)
+                names += [file] if source else []
             values = " ".join(f"-G {name}={value}" for name, value in design.parameters.items())
             script += ["design -reset"]
             if design.library:

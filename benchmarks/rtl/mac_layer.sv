@@ -1,6 +1,6 @@
 // A layer of MAC PEs in the shell of hls/rtl/samvau.sv, for comparison: the same replay of inputs, ROM of weights, valid bits and output
 // buffer. With DSP, FINN's `mvu` instead of mac_pe, four
-// products of 4 bits to a DSP48E1.
+// products of 4 bits to a DSP48E1 if no weight is -8.
 module mac_layer #(
     parameter int unsigned MW       = 288,
     parameter int unsigned MH       = 32,
@@ -75,7 +75,7 @@ module mac_layer #(
     logic [PE-1:0][ACC_BITS-1:0] acc;
     if (DSP) begin : g_dsp
         mvu #(
-            .VERSION(1), .PE(PE), .SIMD(SIMD), .WEIGHT_WIDTH(4), .ACTIVATION_WIDTH(4), .ACCU_WIDTH(ACC_BITS)
+            .VERSION(1), .NARROW_WEIGHTS(1), .PE(PE), .SIMD(SIMD), .WEIGHT_WIDTH(4), .ACTIVATION_WIDTH(4), .ACCU_WIDTH(ACC_BITS)
         ) core (
             .clk(ap_clk), .rst(!ap_rst_n), .en(enable), .last(ends[FETCH-1]), .zero(!valids[FETCH-1]), .w(w), .a(x), .vld(sum_valid),
             .p(acc)

@@ -30,7 +30,9 @@ module mac_pe #(
         logic signed [SIMD-1:0][7:0] product;
         logic [SUM_BITS-1:0]         sum;
         for (genvar i = 0; i < SIMD; i++) begin : g_product
-            always_ff @(posedge clk) if (en) product[i] <= 8'(8'(x[i]) * 8'($signed(w[i])));
+            wire signed [8:0] full = 9'($signed({1'b0, x[i]})) * 9'($signed(w[i]));
+            wire unused = &{1'b0, full[8]};
+            always_ff @(posedge clk) if (en) product[i] <= full[7:0];
         end
         signed_tree #(.N(SIMD), .BITS(8)) tree (.clk, .en, .operand(product), .sum);
         accumulator #(.BITS(SUM_BITS), .ACC_BITS(ACC_BITS), .LATENCY(1 + $clog2(SIMD))) last (.clk, .en, .valid, .first, .sum, .acc);
