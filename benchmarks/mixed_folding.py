@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from common import conclude, say
 from full_size import CLASSES, SIZE, WIDTHS, random_network
+from qonnx.custom_op.registry import getCustomOp
 
 from hwprune.accel import operators
 from hwprune.accel.finn_env import prepare_finn
@@ -31,11 +32,14 @@ def main() -> None:
     parser.add_argument("--form", choices=FORMS, default="signed")
     parser.add_argument("--group", type=int, default=1)
     parser.add_argument("--no-floor", action="store_true")
+    parser.add_argument(
+        "--shift", type=int, default=2, help="2: three bits of code and a sign, as much as a MAC weight"
+    )
     parser.add_argument("--layers", type=int, default=6, help="at most so many layers become SAM")
     options = parser.parse_args()
     from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
 
-    sam = Sam(form=options.form, group=options.group, floor=not options.no_floor)
+    sam = Sam(form=options.form, group=options.group, floor=not options.no_floor, shift=options.shift)
     table = yolov3_tiny(CLASSES, WIDTHS, activation="relu")
     work = {row.layer: row.macs for row in cost_table(table, *SIZE)}
     # The first layer reads 8-bit pixels, and the heads have widths of no use for groups: they stay MAC.
@@ -50,13 +54,16 @@ def main() -> None:
             mixed = table.with_neurons(dict.fromkeys(chosen[:count], sam))
             graph = export_qonnx(random_network(mixed), SIZE, folder / "network.onnx")
             model = transform_named(lower(graph)[0], SpecializeLayers(PART))
+            for node in model.get_nodes_by_op_type("SAMVAU_rtl"):
+                getCustomOp(node).minimize_weight_bit_width(model)
             cycles = fold_to_budget(model, LIMITS, PART)
             slowest = max(model.graph.node, key=node_cycles).name
             design = {"sam_layers": chosen[:count], "fps": round(CLOCK_MHZ * 1e6 / cycles, 1), "cycles": cycles,
                       "slowest": slowest, **resources(model, PART)}  # fmt: skip
             designs.append(design)
-            say(f"SAM: {', '.join(chosen[:count]) or 'none'}: {design['fps']} fps, {design['lut']} LUT, {design['dsp']} "
-                f"DSP, {design['bram18']} BRAM18; the slowest is {slowest}")  # fmt: skip
+            names = ", ".join(chosen[:count]) or "none"
+            say(f"SAM {names}: {design['fps']} fps, {design['lut']} LUT, {design['dsp']} DSP, {design['bram18']} BRAM; "
+                f"the slowest is {slowest}")  # fmt: skip
     best = max(designs, key=lambda design: design["fps"])
     conclude(
         "mixed_folding",

@@ -9,7 +9,7 @@ fold that goes with their neighbours.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
@@ -27,6 +27,10 @@ _SIMPLE = {
     "DuplicateStreams_rtl": ("PE", "NumChannels"),
     "StreamingConcat_rtl": ("SIMD", "ChannelsPerStream"),
 }
+
+
+STRIDE = 1.03
+"""From one number of cycles to the next, where designs are tried one by one."""
 
 
 @dataclass(frozen=True)
@@ -70,30 +74,36 @@ def fold_to_budget(model: ModelWrapper, budget: Budget, part: str) -> int:
     UserError
         If even the smallest folding does not fit.
     """
-    # Fewer cycles never cost less, so the fastest design that fits is found by bisection.
     slow = _slowest(model, _unfolded_cycles(model))
-    fold_to_cycles(model, slow)
-    smallest = resources(model, part)
-    if not budget.holds(smallest):
+    # Fewer cycles never take fewer LUTs or DSP slices: the fastest design within those is found by bisection.
+    logic = replace(budget, brams=None)
+    fast, best = 1, slow
+    while fast < best:
+        middle = (fast + best) // 2
+        if _fits(model, middle, logic, part):
+            best = middle
+        else:
+            fast = middle + 1
+    # A weight memory's block RAMs rise and fall with its shape: on to the first design that holds them too.
+    while best < slow and not _fits(model, best, budget, part):
+        best = min(slow, math.ceil(best * STRIDE))
+    if not _fits(model, best, budget, part):
+        smallest = resources(model, part)
         raise UserError(
             f"compile: the smallest folding takes {smallest['lut']} LUTs, {smallest['dsp']} DSP slices and "
             f"{smallest['bram18']} block RAMs by estimate, over the budget (max_luts: {budget.luts}, max_dsps: "
             f"{budget.dsps}, max_brams: {budget.brams}); prune more, or raise it"
         )
-    fast, best = 1, slow
-    while fast < best:
-        middle = (fast + best) // 2
-        try:
-            fold_to_cycles(model, middle)
-            fits = budget.holds(resources(model, part))
-        except UserError:
-            fits = False
-        if fits:
-            best = middle
-        else:
-            fast = middle + 1
-    fold_to_cycles(model, best)
     return _slowest(model, best)
+
+
+def _fits(model: ModelWrapper, cycles: int, budget: Budget, part: str) -> bool:
+    """Fold to ``cycles``; whether that is possible and within ``budget``."""
+    try:
+        fold_to_cycles(model, cycles)
+    except UserError:
+        return False
+    return budget.holds(resources(model, part))
 
 
 def resources(model: ModelWrapper, part: str) -> dict[str, int]:
