@@ -17,10 +17,11 @@ class SamTraining(BaseModel):
     trains with true ones from the start."""
     hard_after: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Fraction of the training after which maxima and minima are true ones."""
-    distillation: Annotated[float, Field(ge=0)] = 0.0
+    distillation: Annotated[float, Field(ge=0)] = 1.0
     """Weight of a further loss: how far the outputs are from a teacher's. `finetune` has the network before pruning for
-    a teacher, `quantize` the float one, `train` that of trained darknet weights; others have none. It gained nothing
-    where it was measured (docs/sam-accuracy.md)."""
+    a teacher, `quantize` the float one, `train` that of trained darknet weights; others have none. A
+    teacher must be better than what it teaches: the detector of recipe `sam` gained by it, a small classifier with a
+    weak teacher lost (docs/sam-accuracy.md). 0 does without."""
     conversion: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Where a stage turns convolutions into SAM layers: fraction of the training in which they turn, one after the
     other in the order of the data flow, each as a blend that shifts from the one to the other. 0 turns all at once,
