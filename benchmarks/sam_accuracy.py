@@ -213,10 +213,8 @@ def train(
             loss.backward()
             optimizer.step()
             schedule.step()
-            with torch.no_grad():
-                for layer in layers:
-                    if layer.polarity is not None:
-                        layer.polarity.clamp_(-1, 1)
+            for layer in layers:
+                layer.project()
             total += loss.item()
         say(f"  epoch {epoch + 1} of {epochs}: loss {total / steps:.3f}")
     return network

@@ -83,8 +83,6 @@ class SamConv2d(nn.Module):
         return self.positive, self.negative
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.sam.floor and self.training:
-            self._project()
         options = {"form": self.sam.form, "group": self.group, "stride": self.stride, "padding": self.padding,
                    "floor": self.sam.floor}  # fmt: skip
         if self.temperature > 0:
@@ -94,11 +92,18 @@ class SamConv2d(nn.Module):
         return sums if self.bias is None else sums + self.bias[:, None, None]
 
     @torch.no_grad()
-    def _project(self) -> None:
-        """Weights under a floor are not positive: what a step carried beyond is taken back."""
-        for weight in (self.positive, self.negative):
-            if weight is not None:
-                weight.clamp_(max=0)
+    def project(self) -> None:
+        """Take back what an optimizer's step carried beyond the bounds; to be called after each.
+
+        Weights under a floor are not positive. The sign's parameter stays within -1..1, where it has a gradient
+        (Courbariaux et al., "BinaryConnect", 2015).
+        """
+        if self.polarity is not None:
+            self.polarity.clamp_(-1, 1)
+        if self.sam.floor:
+            for weight in (self.positive, self.negative):
+                if weight is not None:
+                    weight.clamp_(max=0)
 
     def extra_repr(self) -> str:
         out, into, kernel, _ = self.positive.shape

@@ -1,6 +1,5 @@
 """What changes step by step while SAM layers train: soft extremes harden, convolutions become SAM."""
 
-import torch
 from torch import nn
 
 from hwprune.sam.blend import Blend
@@ -8,7 +7,6 @@ from hwprune.sam.layer import SamConv2d
 from hwprune.train.settings import SamTraining
 
 
-@torch.no_grad()
 def advance(network: nn.Module, settings: SamTraining, progress: float) -> None:
     """Bring a network's SAM layers to where they are at this point of the training.
 
@@ -17,7 +15,7 @@ def advance(network: nn.Module, settings: SamTraining, progress: float) -> None:
     Parameters
     ----------
     network
-        In place; one without SAM layers is left as it is.
+        In place; one without SAM layers is left as it is. What the last step carried beyond its bounds is taken back.
     settings
         How they change.
     progress
@@ -27,13 +25,7 @@ def advance(network: nn.Module, settings: SamTraining, progress: float) -> None:
     for layer in modules:
         if isinstance(layer, SamConv2d):
             layer.temperature = temperature(settings, progress)
-            # What a step carried beyond is taken back, also before an evaluation and after the last step. No gradient
-            # would ever bring a sign back (Courbariaux et al., "BinaryConnect", 2015).
-            if layer.polarity is not None:
-                layer.polarity.clamp_(-1, 1)
-            for weight in (layer.positive, layer.negative) if layer.sam.floor else ():
-                if weight is not None:
-                    weight.clamp_(max=0)
+            layer.project()
     blends = [module for module in modules if isinstance(module, Blend)]
     for number, layer in enumerate(blends):
         layer.share = share(settings, progress, number, len(blends))
