@@ -37,7 +37,11 @@ def main() -> None:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(net=architectures(options.neurons), number=st.integers(0, 2**16), fps=st.sampled_from([2_000, 10_000, 40_000]))
+    @given(
+        net=architectures(options.neurons),
+        number=st.integers(0, 2**16),
+        fps=st.sampled_from([2_000, 10_000, 40_000]),
+    )
     def run(net, number, fps):
         table, size = net
         network = integer_network(table, size, number)
@@ -59,8 +63,8 @@ def main() -> None:
         for key in ("streams", "beats", "mismatches"):
             totals[key] += getattr(result, key)
         say(
-            f"{totals['networks']:3d}: {len(table.layers)} layers ({sam} SAM), {size[0]}x{size[1]}, {result.streams} streams, "
-            f"{result.beats} beats, {result.mismatches} mismatches"
+            f"{totals['networks']:3d}: {len(table.layers)} layers ({sam} SAM), {size[0]}x{size[1]}, "
+            f"{result.streams} streams, {result.beats} beats, {result.mismatches} mismatches"
         )
         for difference in result.differences[:1]:
             say(str(difference))
