@@ -81,9 +81,14 @@ class Kind:
         }
 
 
-KINDS = [Kind(form, group) for form in ("signed", "difference", "maxmin") for group in (4, 8, 0)]
-SHORT = [Kind(form, 4, bits, 4 - bits) for form in ("signed", "difference") for bits in (3, 2)]
-BEST, GROUPED = Kind("signed", 4), Kind("difference", 4)
+KINDS = [Kind("signed", 1), Kind("signed", 2)]
+KINDS += [Kind(form, group) for form in ("signed", "difference", "maxmin") for group in (4, 8, 0)]
+SHORT = [
+    Kind(form, group, bits, 4 - bits)
+    for form, group in (("signed", 1), ("signed", 4), ("difference", 4))
+    for bits in (3, 2)
+]
+BEST, GROUPED = Kind("signed", 1), Kind("difference", 4)
 MAC_SUM_BITS = 1 + math.ceil(math.log2(INPUTS * 15 * 8 + 1))
 
 
@@ -146,7 +151,7 @@ def layer_designs() -> list[Design]:
         Design(f"layer|{PACKED}", "mac_layer", mac_files, {**mac, "DSP": "1'b1"}, dsp=True,
                library=True, data=finn_mvu() | codes),
     ]  # fmt: skip
-    for kind in (BEST, GROUPED, Kind("signed", 0), Kind("maxmin", 0)):
+    for kind in (BEST, Kind("signed", 4), GROUPED, Kind("maxmin", 0)):
         bits = PES * (kind.sets * HEADLINE * 4 + (max(1, HEADLINE // (kind.group or INPUTS)) if kind.sets == 1 else 0))
         values = {**fold, **kind.parameters(), "GROUP": kind.group or INPUTS, "OUT_BITS": kind.sum_bits, **memory(bits)}
         designs.append(

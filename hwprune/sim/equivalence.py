@@ -257,9 +257,9 @@ def _timing(run: SimResult, design: Design, frames: int) -> tuple[int, int]:
     ends = np.array(
         [[run.outputs[s.name].cycles[(f + 1) * s.beats - 1] for f in range(frames)] for s in design.outputs]
     )
-    done = ends.max(0)
-    latency = int(done[0] - run.first_input)
-    interval = round(float(done[-1] - done[0]) / (frames - 1))
+    latency = int(ends[:, 0].max() - run.first_input)
+    # Of each head by itself: the one that ends the first frame need not be the one that ends the others.
+    interval = round(float((ends[:, -1] - ends[:, 0]).max()) / (frames - 1))
     return latency, interval
 
 
