@@ -19,6 +19,7 @@ Keys = tuple[str | int, ...]
 """The way to a value: keys of mappings and indices of lists, from the top."""
 
 LARGEST_FILE = 1 << 20  # bytes
+DEEPEST = 100  # nodes within nodes; Python's own limit depends on who calls, and on what libraries made of it
 LARGEST_INTEGER = 1 << 53  # JSON's; beyond it a float no longer tells neighbours apart
 
 
@@ -97,7 +98,7 @@ def read(path: Path) -> Document:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         problems.append(Problem(line, 1, f"the character U+{error.character:04X} is not allowed"))
-    except RecursionError:
+    except _TooDeepError:
         problems.append(Problem(1, 1, "values are nested too deeply"))
     if problems:
         raise failure(path, problems)
@@ -127,17 +128,28 @@ def _text(path: Path) -> str:
         raise failure(path, [Problem(line, 1, "is no text in UTF-8")]) from None
 
 
+class _TooDeepError(Exception):
+    """Nodes within nodes beyond `DEEPEST`."""
+
+
 class _Loader(yaml.SafeLoader):
     """Composes nodes; no alias is followed."""
 
     yaml_implicit_resolvers: dict = {}  # noqa: RUF012 - PyYAML's own way
+    depth = 0
 
     def compose_node(self, parent, index):
         event = self.peek_event()
         if getattr(event, "anchor", None) is not None:
             raise yaml.composer.ComposerError(None, None, "anchors and aliases (& and *) are not used here",
                                               event.start_mark)  # fmt: skip
-        return super().compose_node(parent, index)
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise _TooDeepError
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 _TAG = "tag:yaml.org,2002:"
