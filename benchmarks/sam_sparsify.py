@@ -44,11 +44,12 @@ from hwprune.prune.settings import PruneSettings
 from hwprune.prune.slimming import slimming_penalty
 from hwprune.prune.surgery import prune
 from hwprune.quant.calibrate import calibrate
+from hwprune.quant.dead import dead_weights, idle_steps, layer_codes
 from hwprune.quant.integer import freeze
 from hwprune.quant.network import QuantNetwork
 from hwprune.quant.precision import Precision
 from hwprune.sam.convert import convert
-from hwprune.sam.dead import dead_distance, dead_weights, idle_steps, layer_codes
+from hwprune.sam.neuron import dead_distance
 from hwprune.sam.settings import Sam
 from hwprune.train.loop import fit
 from hwprune.train.settings import TrainSettings

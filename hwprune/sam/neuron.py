@@ -137,6 +137,11 @@ def scaled_inputs(seen: NDArray, shift: int) -> NDArray:
     return seen.astype(np.int64) << max(0, -shift)
 
 
+def dead_distance(span: int, shift: int) -> int:
+    """The least code of a connection that never wins, for inputs that run over ``span`` steps (see `Sam.shift`)."""
+    return -(-(span << max(0, -shift)) // (1 << max(0, shift)))
+
+
 def sum_range(
     form: Form,
     group: int,

@@ -14,7 +14,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from hwprune.accel.operators.backend import refuse
 from hwprune.accel.thresholds import sum_type
-from hwprune.sam.neuron import distances, sum_range
+from hwprune.sam.neuron import dead_distance, distances, sum_range
 from hwprune.sam.settings import FORMS, Sam
 
 CHUNK = 1 << 22
@@ -238,9 +238,8 @@ class SAMVAU(HWCustomOp):
 
     def dead_distance(self) -> int:
         """The least distance with which a connection never wins: one that spans the range of x."""
-        x, shift = self.get_input_datatype(), self.get_nodeattr("shift")
-        span = int(x.max() - x.min()) << max(0, -shift)
-        return -(-span // (1 << max(0, shift)))
+        x = self.get_input_datatype()
+        return dead_distance(int(x.max() - x.min()), self.get_nodeattr("shift"))
 
     def minimize_weight_bit_width(self, model: ModelWrapper, datatype_only: bool = False) -> BaseDataType:
         """Clamp distances to the least dead one, in ``model``, and take the smallest type that holds them."""

@@ -24,7 +24,6 @@ What it is worth, per connection that is dead in every half:
 """
 
 from copy import deepcopy
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -32,12 +31,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from hwprune.models.architecture import IMAGE
+from hwprune.quant.integer import IntegerNetwork, signed_activations
 from hwprune.sam.integer import IntegerSamConv2d
-from hwprune.sam.neuron import connections
+from hwprune.sam.neuron import connections, dead_distance
 from hwprune.sam.settings import Sam
-
-if TYPE_CHECKING:
-    from hwprune.quant.integer import IntegerNetwork
 
 
 class DeadWeights(BaseModel):
@@ -77,15 +74,8 @@ class DeadWeights(BaseModel):
         return (self.bits_before - self.bits_after) * len(self.dead) * self.connections
 
 
-def dead_distance(span: int, shift: int) -> int:
-    """The least code of a dead connection, for inputs that run over ``span`` steps (see `Sam.shift`)."""
-    return -(-(span << max(0, -shift)) // (1 << max(0, shift)))
-
-
-def input_spans(network: "IntegerNetwork") -> dict[str, int]:
+def input_spans(network: IntegerNetwork) -> dict[str, int]:
     """For every SAM layer, the range of its input: greatest less least integer."""
-    from hwprune.quant.integer import signed_activations
-
     signed, levels = signed_activations(network.architecture), 2**network.precision.activation_bits
     ranges, spans = {IMAGE: (0, 255)}, {}
     for layer in network.architecture.layers:
@@ -102,7 +92,7 @@ def input_spans(network: "IntegerNetwork") -> dict[str, int]:
     return spans
 
 
-def dead_weights(network: "IntegerNetwork") -> list[DeadWeights]:
+def dead_weights(network: IntegerNetwork) -> list[DeadWeights]:
     """What is dead in each SAM layer of a network, in execution order."""
     rows = []
     for name, span in input_spans(network).items():
@@ -124,7 +114,7 @@ def dead_weights(network: "IntegerNetwork") -> list[DeadWeights]:
 
 
 @torch.no_grad()
-def drop_dead(network: "IntegerNetwork") -> "IntegerNetwork":
+def drop_dead(network: IntegerNetwork) -> IntegerNetwork:
     """A copy of ``network`` in which every dead distance is the least dead one; all its values are the same."""
     smaller = deepcopy(network)
     for name, span in input_spans(network).items():

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwprune.models.architecture import IMAGE, Architecture, Concat, Conv, MaxPool
+from hwprune.quant.dead import dead_weights, drop_dead, idle_steps, input_spans, layer_codes
 from hwprune.quant.precision import Precision
 from hwprune.sam import neuron
-from hwprune.sam.dead import dead_distance, dead_weights, drop_dead, idle_steps, input_spans, layer_codes
+from hwprune.sam.neuron import dead_distance
 from hwprune.sam.settings import FORMS, Sam
 from tests.nets import architectures, images, integer_network
 
