@@ -49,11 +49,13 @@ class ModelSettings(_Section):
     darknet_weights: Path | None = None
     """A darknet .weights file to start from; it needs `darknet_cfg`."""
     neurons: Neurons = {}
-    """Layers of other neurons than multiply-accumulate (``mac``): by name or pattern (``conv[4-8]``), ``{neuron: sam,
-    form: difference, group: 4, shift: 0, floor: false}``. Where several patterns match, the last one decides."""
-    neurons_from: Literal["train", "finetune", "quantize"] = "train"
-    """The stage from which on `neurons` holds. ``train`` has them from the start; ``finetune`` and ``quantize`` convert
-    the pruned network of multiply-accumulates that they are given, and learn from it."""
+    """Layers of other neurons than multiply-accumulate (``mac``): by name or pattern (``conv[4-8]``), such as
+    ``{neuron: sam}``, which is short for ``{neuron: sam, form: signed, group: 1, shift: 0}`` with a ``floor`` in each
+    layer whose inputs are never negative (behind `quantize.activation` relu). The last pattern that matches decides."""
+    neurons_from: Literal["train", "finetune", "quantize"] = "finetune"
+    """The stage from which on `neurons` holds. ``finetune`` and ``quantize`` convert the pruned network of
+    multiply-accumulates that they are given, and learn from it; ``train`` has SAM from the start, which takes more
+    training."""
 
     @model_validator(mode="after")
     def _weights_need_their_cfg(self):
@@ -147,13 +149,16 @@ class Recipe(_Section):
 
     def on_which_depends(self, stage: str) -> dict[str, Any]:
         """The recipe's JSON as a stage's results depend on it: `model.neurons` counts where the layers become what it
-        says, with the order of its patterns, and the rest of the model counts where the network is made."""
+        says, with the order of its patterns and the activation that decides over floors, and the rest of the model
+        counts where the network is made."""
         content = self.model_dump(mode="json")
         model = content["model"] if stage == "train" else {}
         when, neurons = self.model.neurons_from, content["model"].pop("neurons")
         model.pop("neurons_from", None)
         if when == stage and neurons:
             model["neurons"] = list(neurons.items())
+            if any(neuron.get("floor", False) is None for neuron in neurons.values()):
+                model["floors_for"] = self.quantize.activation
         return content | {"model": model}
 
     @model_validator(mode="after")
@@ -219,6 +224,8 @@ def _clashes(recipe: Recipe) -> Iterator[tuple[Keys, str]]:
 def _problems(error: ValidationError, document: Document) -> Iterator[Problem]:
     told: dict[tuple[Keys, bool], list[str]] = {}
     for item in error.errors(include_url=False):
+        if item["type"] == "default_factory_not_called":
+            continue  # the field from which it takes its default is wrong, which is told
         if item["type"] == "clashes":
             for way, message in item["ctx"]["clashes"]:
                 told.setdefault((way, False), []).append(message)

@@ -123,11 +123,13 @@ def test_paths_are_relative_to_the_recipe(tmp_path, monkeypatch):
         (MINIMAL + "model:\n  neurons: {conv2: {neuron: sam, form: max}}\n", 3, 40, ["conv2.form", "'maxmin', 'diff"]),
         (MINIMAL + "model:\n  neurons: {conv2: {neuron: sam, shift: 4}}\n", 3, 41, ["conv2.shift", "equal to 3"]),
         (MINIMAL + "model:\n  neurons: {conv2: {neuron: sam, group: 3}}\n", 3, 41,
-         ["layer conv2: a SAM group of 3 does not divide 8 input channels; groups that do: 2, 4, 8, or 0"]),
-        (MINIMAL + "model:\n  neurons: {'conv[12]': {neuron: sam}}\n", 3, 13,
-         ["model.neurons.conv[12].group: layer conv1: a SAM group of 4 does not divide 3"]),
+         ["layer conv2: a SAM group of 3 does not divide 8 input channels; groups that do: 1, 2, 4, 8, or 0"]),
+        (MINIMAL + "model:\n  neurons: {'conv[12]': {neuron: sam, form: difference}}\n", 3, 13,
+         ["model.neurons.conv[12].group: layer conv1: a SAM group of 2 does not divide 3"]),
+        (MINIMAL + "model:\n  neurons: {conv2: {neuron: sam, form: maxmin, floor: true}}\n", 3, 20,
+         ["model.neurons.conv2: floor: the form maxmin has minima", "take signed or difference"]),
         (MINIMAL + "model:\n  neurons: {conv4: {neuron: sam, floor: true}}\n", 3, 41,
-         ["model.neurons.conv4.floor: layer conv4: ", "quantize.activation"]),
+         ["model.neurons.conv4.floor: layer conv4: ", "quantize.activation", "or leave floor out"]),
         (MINIMAL + "model: {neurons_from: prune}\n", 2, 23, ["model.neurons_from", "'finetune'"]),
         (MINIMAL + "train: {sam: {temprature: 1}}\n", 2, 15, ["train.sam.temprature", "did you mean temperature?"]),
         (MINIMAL + "quantize: {sam: {conversion: 1.5}}\n", 2, 30, ["quantize.sam.conversion", "equal to 1"]),
@@ -216,6 +218,20 @@ def test_neurons_count_where_they_begin(tmp_path):
     assert other.model == whole["finetune"].model  # dicts know no order
     assert json_hash(other.on_which_depends("finetune")) != json_hash(whole["finetune"].on_which_depends("finetune"))
     assert json_hash(other.on_which_depends("train")) == json_hash(mac.on_which_depends("train"))
+
+
+@pytest.mark.parametrize(("floor", "counts"), [("", True), (", floor: false", False)])
+def test_an_open_floor_makes_the_activation_count(tmp_path, floor, counts):
+    """Layers that `finetune` makes depend on the activation of `quantize` only where the recipe leaves floors open."""
+    model = f"model: {{neurons: {{conv4: {{neuron: sam{floor}}}}}}}\n"
+    relu, same = (
+        load_recipe(write(tmp_path, f"{MINIMAL}quantize: {{activation: {activation}}}\n{model}"))
+        for activation in ("relu", "same")
+    )
+    assert relu.model.neurons_from == "finetune"
+    for stage in ("train", "finetune"):
+        models = [recipe.on_which_depends(stage)["model"] for recipe in (relu, same)]
+        assert (models[0] != models[1]) == (counts and stage == "finetune")
 
 
 def test_training_settings_of_sam(tmp_path):

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hwprune.models.architecture import IMAGE, Architecture
-from hwprune.sam.settings import Sam
+from hwprune.sam.settings import Form, Sam, has_floors
 
 
 class MacNeuron(BaseModel):
@@ -16,21 +16,40 @@ class MacNeuron(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     neuron: Literal["mac"]
 
-    @property
-    def sam(self) -> None:
-        """No SAM neuron."""
+    def over(self, *, never_negative: bool) -> None:
+        """No SAM neuron, over whatever inputs."""
         return None
 
 
-class SamNeuron(Sam):
-    """A SAM neuron, with its form, group and shift."""
+def _best_group(given: dict[str, Any]) -> int:
+    return 1 if given.get("form") == "signed" else 2
+
+
+class SamNeuron(BaseModel):
+    """A SAM neuron; the defaults are what came closest to multiply-accumulate in 4 bits (docs/sam-accuracy.md)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     neuron: Literal["sam"]
+    form: Form = "signed"
+    """As in `hwprune.sam.settings.Sam`."""
+    group: Annotated[int, Field(ge=0, default_factory=_best_group)]
+    """As in `hwprune.sam.settings.Sam`; 1 for the form ``signed``, 2 for the others, where it is not given."""
+    shift: Annotated[int, Field(ge=-3, le=3)] = 0
+    """As in `hwprune.sam.settings.Sam`."""
+    floor: bool | None = None
+    """As in `hwprune.sam.settings.Sam`; where it is not given, each layer has one that can: the form has maxima only,
+    and the layer's inputs are never negative."""
 
-    @property
-    def sam(self) -> Sam:
-        """What a layer table holds."""
-        return Sam(**self.model_dump(exclude={"neuron"}))
+    @model_validator(mode="after")
+    def _is_possible(self):
+        self.over(never_negative=True)
+        return self
+
+    def over(self, *, never_negative: bool) -> Sam:
+        """What a layer table holds for a layer with such inputs."""
+        floor = never_negative and has_floors(self.form) if self.floor is None else self.floor
+        return Sam(form=self.form, group=self.group, shift=self.shift, floor=floor)
 
 
 Neurons = dict[str, Annotated[MacNeuron | SamNeuron, Field(discriminator="neuron")]]
@@ -57,7 +76,8 @@ class ChoiceError(ValueError):
 def choose(
     neurons: Neurons, architecture: Architecture, activation: Literal["same", "leaky", "relu"] = "same"
 ) -> tuple[dict[str, Sam | None], list[ChoiceError]]:
-    """The neuron of each convolution that a pattern names, and all that is wrong with the choice.
+    """The neuron of each convolution that a pattern names, with what was left open settled, and all that is wrong with
+    the choice.
 
     Parameters
     ----------
@@ -84,17 +104,18 @@ def choose(
             there_are = ", ".join(convolutions)
             errors.append(ChoiceError(pattern, None, f"names no convolution of the network; there are {there_are}"))
         decisive |= dict.fromkeys(matched, pattern)
-    chosen = {name: neurons[decisive[name]].sam for name in convolutions if name in decisive}
-    channels = architecture.channels()
+    channels, chosen = architecture.channels(), {}
     misfits: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for name, sam in chosen.items():
+    for name in (name for name in convolutions if name in decisive):
         layer = architecture[name]
+        never_negative = _never_negative(architecture, layer.input, activation)
+        sam = chosen[name] = neurons[decisive[name]].over(never_negative=never_negative)
         try:
             if sam:
                 sam.group_size(channels[layer.input], layer.kernel)
         except ValueError as error:
             misfits.setdefault((decisive[name], "group"), {}).setdefault(str(error), []).append(name)
-        if sam and sam.floor and not _never_negative(architecture, layer.input, activation):
+        if sam and sam.floor and not never_negative:
             misfits.setdefault((decisive[name], "floor"), {}).setdefault(_NEGATIVE, []).append(name)
     for (pattern, field), complaints in misfits.items():
         told = "; ".join(f"layer {', '.join(names)}: {complaint}" for complaint, names in complaints.items())
@@ -104,8 +125,16 @@ def choose(
 
 _NEGATIVE = (
     "a floor needs inputs that are never negative, but they come from a leaky activation; "
-    "take relu in model.activation or quantize.activation"
+    "take relu in model.activation or quantize.activation, or leave floor out: layers that can have one then do"
 )
+
+
+def floors_missed(
+    neurons: Neurons, architecture: Architecture, activation: Literal["same", "leaky", "relu"]
+) -> list[str]:
+    """SAM layers without a floor that would have one behind the activation ``relu``; arguments as those of `choose`."""
+    chosen, behind_relu = (choose(neurons, architecture, kind)[0] for kind in (activation, "relu"))
+    return [name for name, sam in chosen.items() if sam != behind_relu[name]]
 
 
 def _never_negative(architecture: Architecture, name: str, activation: str) -> bool:

@@ -34,9 +34,13 @@ class SamConv(CustomOp):
         }
 
     def settings(self) -> Sam:
-        """Form, shift and floor; the group is an attribute of its own, in connections."""
-        floor = bool(self.get_nodeattr("floor"))
-        return Sam(form=self.get_nodeattr("form"), shift=self.get_nodeattr("shift"), floor=floor)
+        """Of the layer; its group counts connections, not channels."""
+        return Sam(
+            form=self.get_nodeattr("form"),
+            group=self.get_nodeattr("group"),
+            shift=self.get_nodeattr("shift"),
+            floor=bool(self.get_nodeattr("floor")),
+        )
 
     def operands(self) -> tuple[str, str | None, str | None]:
         """Tensor names of p, n and sign."""

@@ -8,15 +8,23 @@ Form = Literal["maxmin", "difference", "signed"]
 FORMS: tuple[Form, ...] = ("maxmin", "difference", "signed")
 
 
+def has_floors(form: Form) -> bool:
+    """Whether the extremes of this form can start at zero: maxima of what is never negative can."""
+    return form != "maxmin"
+
+
 class Sam(BaseModel):
-    """A layer of SAM neurons; `hwprune.sam.neuron` defines what it computes."""
+    """A layer of SAM neurons; `hwprune.sam.neuron` defines what it computes.
+
+    A layer table leaves nothing open; defaults are for recipes (`hwprune.sam.choice.SamNeuron`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    form: Form = "difference"
+    form: Form
     """Per group: ``maxmin`` is max(x + P) + min(x + N), the seed's neuron; ``difference`` is max(x + P) - max(x + N);
     ``signed`` is max(x + P) times a sign of its own, with one set of weights."""
-    group: Annotated[int, Field(ge=0)] = 4
+    group: Annotated[int, Field(ge=0)]
     """Input channels of one kernel position that share a maximum; it divides the layer's input channels. 0 takes the
     whole receptive field as one group."""
     shift: Annotated[int, Field(ge=-3, le=3)] = 0
@@ -27,7 +35,7 @@ class Sam(BaseModel):
 
     @model_validator(mode="after")
     def _a_floor_is_for_maxima(self):
-        if self.floor and self.form == "maxmin":
+        if self.floor and not has_floors(self.form):
             raise ValueError("floor: the form maxmin has minima, which cannot start at zero; take signed or difference")
         return self
 

@@ -33,7 +33,7 @@ model:
   widths: [4, 8, 16, 16, 8, 8, 8, 8, 8, 8, 8]
   neurons:
     "conv[4-6]": {{neuron: sam, form: signed, group: 16}}
-    conv6: {{neuron: sam, group: 4}}
+    conv6: {{neuron: sam, form: difference, group: 4}}
     conv13: {{neuron: sam, form: maxmin, group: 2}}
   neurons_from: STAGE
 train: {{epochs: 2, batch_size: 8, accelerator: cpu}}
@@ -114,11 +114,14 @@ def test_groups_that_pruning_breaks_become_smaller_and_it_is_said(whole, tmp_pat
     assert neurons(out, "finetune") == {}
     capsys.readouterr()
     out = run(tmp_path, "finetune", last="finetune")
-    said = [line for line in capsys.readouterr().out.splitlines() if "SAM groups" in line]
+    said = capsys.readouterr().out.splitlines()
     left = common.load_checkpoint(out.stage("finetune"))[0].architecture.channels()["pool3"]
     assert left < 16  # of conv3
     assert f"finetune: layer conv4 reads {left} channels after pruning: SAM groups of {left}, not 16" in said
     assert neurons(out, "finetune")["conv4"].group == left
+    # The recipe's activation is leaky, and the form maxmin of conv13 has no floor behind any.
+    assert any(line.startswith("finetune: SAM without a floor") and "in conv4, conv5, conv6, whose" in line
+               for line in said)  # fmt: skip
 
 
 def test_other_neurons_leave_the_stages_before_them_as_they_are(whole, tmp_path):
@@ -159,7 +162,7 @@ def context(folder: Path, **model) -> StageContext:
 @pytest.mark.parametrize(
     ("neurons", "complaint"),
     [({"conv99": {"neuron": "mac"}}, r"model\.neurons: conv99: names no convolution.*there are conv1"),
-     ({"conv*": {"neuron": "sam", "group": 3}}, r"model\.neurons: conv\*: layer conv2, .*does not divide 4 .*: 2, 4")],
+     ({"conv*": {"neuron": "sam", "group": 3}}, r"neurons: conv\*: layer conv2, .*does not divide 4 .*: 1, 2, 4")],
 )  # fmt: skip
 def test_neurons_that_a_darknet_network_cannot_have_are_told_before_it_is_trained(tmp_path, neurons, complaint, begin):
     (tmp_path / "net.cfg").write_text(cfg())
@@ -168,19 +171,20 @@ def test_neurons_that_a_darknet_network_cannot_have_are_told_before_it_is_traine
     assert not list((tmp_path / "train").iterdir())
 
 
-def test_trained_darknet_weights_are_converted(tmp_path):
+def test_trained_darknet_weights_are_converted(tmp_path, capsys):
     path, weights = tmp_path / "net.cfg", tmp_path / "net.weights"
     path.write_text(cfg())
-    neurons = {"conv2": {"neuron": "sam", "group": 2}}
-    fresh, _ = train.start(ready := context(tmp_path, darknet_cfg=path, neurons=neurons), data(ready))
-    assert fresh.architecture["conv2"].sam == Sam(group=2)
+    chosen = {"neurons": {"conv2": {"neuron": "sam", "form": "difference", "group": 2}}, "neurons_from": "train"}
+    fresh, _ = train.start(ready := context(tmp_path, darknet_cfg=path, **chosen), data(ready))
+    assert fresh.architecture["conv2"].sam == Sam(form="difference", group=2)
+    assert "train: SAM without a floor, which costs accuracy, in conv2, whose inputs" in capsys.readouterr().out
     mac, _ = train.start(plain := context(tmp_path, darknet_cfg=path), data(plain))
     save_darknet_weights(mac, weights)
-    ready = context(tmp_path, darknet_cfg=path, darknet_weights=weights, neurons=neurons)
+    ready = context(tmp_path, darknet_cfg=path, darknet_weights=weights, **chosen)
     network, _ = train.start(ready, data(ready))
     assert network.architecture == mac.architecture
     twin = conversion.converted(ready, "train", network, data(ready).train)
-    assert twin.architecture["conv2"].sam == Sam(group=2)
+    assert twin.architecture["conv2"].sam == Sam(form="difference", group=2)
     assert torch.equal(twin.layers["conv1"].conv.weight, mac.layers["conv1"].conv.weight)
     train.run(ready)
     trained, _ = common.load_checkpoint(ready.folder)
@@ -194,6 +198,6 @@ def data(ready: StageContext):
 
 def test_no_group_fits(tmp_path):
     table = yolov3_tiny(10, [4, 8, 5, 8, 8, 8, 8, 8, 8, 8, 8])
-    ready = context(tmp_path, neurons={"conv4": {"neuron": "sam", "group": 4}}, neurons_from="finetune")
+    ready = context(tmp_path, neurons={"conv4": {"neuron": "sam", "form": "difference", "group": 4}})
     with pytest.raises(UserError, match=r"model\.neurons: layer 'conv4': .*divide 5 .*prune\.multiple"):
         conversion.converted(ready, "finetune", Network(table), data(ready).train)

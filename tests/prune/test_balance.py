@@ -80,7 +80,7 @@ def test_a_group_across_the_seam_of_a_concat():
 def test_readers_with_nested_groups_agree():
     architecture = table(
         conv("a", IMAGE, 8), MaxPool(name="p", inputs=("a",)),
-        conv("coarse", "p", 2, Sam(form="signed", group=4)), conv("fine", "p", 2, Sam(group=4)),
+        conv("coarse", "p", 2, Sam(form="signed", group=4)), conv("fine", "p", 2, Sam(form="difference", group=4)),
         conv("finest", "p", 2, Sam(form="signed", group=2)), Concat(name="c", inputs=("coarse", "fine", "finest")),
         conv("head", "c", 1),
     )  # fmt: skip
@@ -95,7 +95,8 @@ def test_readers_whose_groups_cross_get_all_they_need():
     # Groups of four and of six over twelve channels: four by four, then six by six are equal with two of each four only
     # if 4..7 has them halved; channels come back until both are.
     architecture = table(
-        conv("a", IMAGE, 12), conv("b", "a", 2, Sam(group=4)), conv("c", "a", 2, Sam(group=6)),
+        conv("a", IMAGE, 12), conv("b", "a", 2, Sam(form="difference", group=4)),
+        conv("c", "a", 2, Sam(form="difference", group=6)),
         Concat(name="bc", inputs=("b", "c")), conv("head", "bc", 1),
     )  # fmt: skip
     importance = scores(a=list(range(12)))

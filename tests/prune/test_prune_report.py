@@ -29,7 +29,9 @@ def test_sums_are_the_networks_own():
 
 
 def test_sam_operations_are_counted_apart():
-    table = yolov3_tiny(2, (8,) * 11).with_neurons({"conv2": Sam(group=4), "conv3": Sam(form="signed", group=0)})
+    table = yolov3_tiny(2, (8,) * 11).with_neurons(
+        {"conv2": Sam(form="difference", group=4), "conv3": Sam(form="signed", group=0)}
+    )
     small = prune(Network(table), {"conv1": (0, 1, 2, 4, 6, 7), "conv2": (1, 2, 5)})
     report = compare(table, small.architecture, 64, 96)
     assert small.architecture["conv2"].sam.group == 3

@@ -129,7 +129,15 @@ def test_sam_layers_are_sparsified_pruned_and_recover():
         name="sam",
         layers=(
             Conv(name="a", inputs=(IMAGE,), out_channels=8, kernel=1, activation="relu"),
-            Conv(name="b", inputs=("a",), out_channels=8, kernel=3, padding=1, activation="relu", sam=Sam(group=4)),
+            Conv(
+                name="b",
+                inputs=("a",),
+                out_channels=8,
+                kernel=3,
+                padding=1,
+                activation="relu",
+                sam=Sam(form="difference", group=4),
+            ),
             Conv(name="c", inputs=("b",), out_channels=6, kernel=1, activation="relu", sam=Sam(form="maxmin", group=0)),
             Conv(name="head", inputs=("c",), out_channels=2, kernel=1, norm=False, activation="linear"),
         ),

@@ -27,7 +27,7 @@ def test_dead_is_exactly_what_can_go_whatever_the_inputs(form, floor, shift, mos
     halves = [data.draw(st.lists(st.integers(0, 9), min_size=size, max_size=size)) for _ in range(2)]
     codes = [np.array([half]) - (0 if floor else min(half)) for half in halves]
     seen = np.array(list(itertools.product(range(least, most + 1), repeat=size)))
-    threshold, sam = dead_distance(most - least, shift), Sam(form=form, shift=shift, floor=floor)
+    threshold, sam = dead_distance(most - least, shift), Sam(form=form, group=4, shift=shift, floor=floor)
 
     def sums(p, n):
         return neuron.distances(seen, sam, size, p, None if form == "signed" else n)

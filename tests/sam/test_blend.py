@@ -9,7 +9,7 @@ from hwprune.sam.blend import Blend, blend, unblend
 from hwprune.sam.settings import Sam
 from tests.sam.test_convert import TABLE, batches, trained
 
-NEURONS = {"conv4": Sam(), "conv13": Sam(form="signed", group=2)}
+NEURONS = {"conv4": Sam(form="difference", group=4), "conv13": Sam(form="signed", group=2)}
 
 
 def pair(quantised: bool):

@@ -11,8 +11,13 @@ from hwprune.sam.layer import SamConv2d
 from hwprune.sam.settings import FORMS, Sam
 
 TABLE = yolov3_tiny(1, [4, 8, 8, 8, 8, 8, 8, 8, 8, 4, 8], 1)
-CHOSEN = {"conv3": Sam(form="signed", group=2), "conv5": Sam(), "conv8": Sam(form="maxmin", group=0),
-          "conv10": Sam(group=2), "conv4": None}  # fmt: skip
+CHOSEN = {
+    "conv3": Sam(form="signed", group=2),
+    "conv5": Sam(form="difference", group=4),
+    "conv8": Sam(form="maxmin", group=0),
+    "conv10": Sam(form="difference", group=2),
+    "conv4": None,
+}
 
 
 def trained() -> Network:
@@ -113,4 +118,4 @@ def test_the_rest_is_as_it_was():
     again = convert(network, CHOSEN, batches()).state_dict()
     assert all(torch.equal(value, again[name]) for name, value in twin.state_dict().items())
     with pytest.raises(ValueError, match="'conv3' is SAM already"):
-        convert(twin, {"conv3": Sam(group=2)}, batches())
+        convert(twin, {"conv3": Sam(form="difference", group=2)}, batches())

@@ -90,7 +90,9 @@ def test_quantised_distances_are_codes_of_the_inputs_step(drawn, bits):
 def test_gradients_pass_the_rounding_but_not_the_dead():
     quantized = pytest.importorskip("hwprune.sam.quantized", reason="Brevitas is not installed")
     torch.manual_seed(0)
-    layer = quantized.QuantSamConv2d(4, 3, 3, 1, 1, sam=Sam(group=4), bits=4, unit=lambda: torch.tensor(0.2))
+    layer = quantized.QuantSamConv2d(
+        4, 3, 3, 1, 1, sam=Sam(form="difference", group=4), bits=4, unit=lambda: torch.tensor(0.2)
+    )
     layer(torch.rand(2, 4, 6, 6)).square().sum().backward()
     assert all((grad != 0).any() for grad in (layer.positive.grad, layer.negative.grad))
 

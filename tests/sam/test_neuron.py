@@ -50,7 +50,7 @@ def integer_units(draw, largest_group=3, largest_input=3):
     sign = None if form == "difference" else rng.choice([-1, 1], (2, groups))
     least = 0 if floor else draw(st.integers(-2, 0))
     return (
-        Sam(form=form, floor=floor),
+        Sam(form=form, group=4, floor=floor),
         group,
         codes(),
         codes() if form != "signed" else None,
@@ -114,17 +114,19 @@ def test_halves_are_saturating_unsigned_maxima(unit, seed):
 
 
 def test_groups_that_do_not_fit_are_refused_with_those_that_do():
-    assert Sam(group=0).group_size(6, 3) == 54
-    assert Sam(group=3).group_size(6, 3) == 3
+    assert Sam(form="difference", group=0).group_size(6, 3) == 54
+    assert Sam(form="difference", group=3).group_size(6, 3) == 3
     with pytest.raises(ValueError, match="group of 4 does not divide 6 input channels; groups that do: 2, 3, 6, or 0"):
-        Sam(group=4).group_size(6, 3)
+        Sam(form="difference", group=4).group_size(6, 3)
     with pytest.raises(ValueError, match="does not depend on its input; groups that do: 2, 3, 6"):
-        Sam(group=1).group_size(6, 3)
+        Sam(form="difference", group=1).group_size(6, 3)
     with pytest.raises(ValueError, match="does not depend on its input; groups that do: none"):
-        Sam(group=0).group_size(1, 1)
+        Sam(form="difference", group=0).group_size(1, 1)
     assert Sam(form="signed", group=1).group_size(6, 3) == 1
-    assert Sam(group=1, floor=True).group_size(6, 3) == 1
-    with pytest.raises(ValidationError):
-        Sam(form="mac")
+    assert Sam(form="difference", group=1, floor=True).group_size(6, 3) == 1
+    with pytest.raises(ValidationError, match="'maxmin', 'difference' or 'signed'"):
+        Sam(form="mac", group=4)
+    with pytest.raises(ValidationError, match="Field required"):
+        Sam(form="signed")
     with pytest.raises(ValidationError, match="maxmin has minima"):
-        Sam(form="maxmin", floor=True)
+        Sam(form="maxmin", group=4, floor=True)

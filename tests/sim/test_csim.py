@@ -34,7 +34,14 @@ def all_neurons() -> Architecture:
         layers=(
             Conv(name="conv1", inputs=(IMAGE,), out_channels=4, kernel=3, padding=1),
             MaxPool(name="pool1", inputs=("conv1",)),
-            Conv(name="conv2", inputs=("pool1",), out_channels=4, kernel=3, padding=1, sam=Sam(group=2, shift=-1)),
+            Conv(
+                name="conv2",
+                inputs=("pool1",),
+                out_channels=4,
+                kernel=3,
+                padding=1,
+                sam=Sam(form="difference", group=2, shift=-1),
+            ),
             MaxPool(name="pool2", inputs=("conv1",), stride=1, pad=(0, 1, 0, 1)),
             Upsample(name="upsample", inputs=("conv2",)),
             Concat(name="route", inputs=("upsample", "pool2")),

@@ -15,7 +15,11 @@ from hwprune.train.settings import SamTraining, TrainSettings
 from tests.train.test_loop import StopError, same, stop_after, weights
 from tests.train.toys import HEAD, Rectangles, detector
 
-NEURONS = {"conv2": Sam(form="signed", group=4), "conv4": Sam(group=2, floor=True), "fine": Sam(form="maxmin")}
+NEURONS = {
+    "conv2": Sam(form="signed", group=4),
+    "conv4": Sam(form="difference", group=2, floor=True),
+    "fine": Sam(form="maxmin", group=4),
+}
 OFFSETS = ("positive", "negative", "polarity")
 
 

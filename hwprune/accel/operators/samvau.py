@@ -75,9 +75,12 @@ class SAMVAU(HWCustomOp):
 
     @property
     def sam(self) -> Sam:
-        """Form, shift and floor, for `hwprune.sam.neuron`."""
+        """Of the layer, for `hwprune.sam.neuron`; its group counts connections, not channels."""
         return Sam(
-            form=self.get_nodeattr("form"), shift=self.get_nodeattr("shift"), floor=bool(self.get_nodeattr("floor"))
+            form=self.get_nodeattr("form"),
+            group=self.get_nodeattr("group"),
+            shift=self.get_nodeattr("shift"),
+            floor=bool(self.get_nodeattr("floor")),
         )
 
     @property

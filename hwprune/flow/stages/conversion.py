@@ -35,6 +35,16 @@ def chosen(context: StageContext, architecture: "Architecture", *, pruned: bool 
     return neurons
 
 
+def tell_floors_missed(context: StageContext, stage: str, architecture: "Architecture") -> None:
+    """Say which SAM layers have no floor only because of the activation before them."""
+    from hwprune.sam.choice import floors_missed
+
+    recipe = context.recipe
+    if names := floors_missed(recipe.model.neurons, architecture, recipe.quantize.activation):
+        print(f"{stage}: SAM without a floor, which costs accuracy, in {', '.join(names)}, whose inputs can be "
+              "negative; quantize.activation: relu lets them have one", flush=True)  # fmt: skip
+
+
 def converted(context: StageContext, stage: str, network: "Network", images: "Dataset") -> "Network | None":
     """The SAM twin of a trained network, where the recipe has this stage make it; else None.
 
@@ -72,6 +82,7 @@ def converted(context: StageContext, stage: str, network: "Network", images: "Da
         raise UserError(
             f"model.neurons: {error}. Choose another group, or a prune.multiple that it divides, in the recipe."
         ) from None
+    tell_floors_missed(context, stage, table)
     channels = table.channels()
     for name, sam in neurons.items():
         if sam != wanted[name]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from hwprune.errors import UserError
 from hwprune.flow.stage import Outcome, Stage, StageContext
 from hwprune.flow.stages import common
-from hwprune.flow.stages.conversion import chosen
+from hwprune.flow.stages.conversion import chosen, tell_floors_missed
 
 if TYPE_CHECKING:
     from hwprune.data.dataset import DataSplits
@@ -40,6 +40,7 @@ def start(context: StageContext, splits: "DataSplits") -> "tuple[Network, HeadSp
         network, head = _imported(context, splits) if model.darknet_cfg else _new(context, splits)
         neurons = chosen(context, network.architecture)
         if any(neurons.values()) and model.neurons_from == "train" and not model.darknet_weights:
+            tell_floors_missed(context, "train", network.architecture)
             network = Network(network.architecture.with_neurons(neurons))
         return network, head
 
