@@ -1,8 +1,13 @@
 """What SAM neurons cost in accuracy: nets trained in 4 bits, alike but for the neuron of their inner layers.
 
-First layer and classifier multiply and accumulate in 8 bits in every net. Accuracies are of held-out training images
-(choose by these), and of the test set if ``--test`` is given. Rows are appended to ``--out``, and a row that is there
-is not run again. Without ``--data`` the images are scikit-learn's handwritten digits.
+First layer and classifier multiply and accumulate in 8 bits in every net. With ``--twin`` every net, whatever its
+neuron, starts from the weights of a float net of multiply-accumulates of its own widths and seed, which is trained
+first (or taken from the folder beside ``--out``). Some variants are as wide as the LUTs or the weight memory of the
+multiply-accumulates in 4 bits allow: units are synthesised for that, see `sam_logic.py`.
+
+Accuracies are of held-out training images (choose by these), and of the test set if ``--test`` is given. Rows are
+appended to ``--out``, and a row that is there is not run again. Without ``--data`` the images are scikit-learn's
+handwritten digits.
 """
 
 import argparse
@@ -11,21 +16,29 @@ import platform
 import statistics
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
 import torch
 from common import conclude, say
+from sam_logic import BINARY, HEADLINE, SIGNS_AND_ZERO, TERNARY, Kind, mac_design, sam_design
+from small_images import Images, cifar10, digits
+from synthesis import Design, synthesise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hwprune.errors import UserError
 from hwprune.files import write_json
 from hwprune.models.architecture import IMAGE, Architecture, Conv, MaxPool
-from hwprune.models.cost import macs, sam_ops
+from hwprune.models.cost import cost_table, macs, sam_ops
+from hwprune.models.network import Network
+from hwprune.models.store import load_model, save_model
+from hwprune.quant.calibrate import calibrate
 from hwprune.quant.network import QuantNetwork
 from hwprune.quant.precision import Precision
+from hwprune.sam.convert import convert
 from hwprune.sam.layer import SamConv2d
 from hwprune.sam.settings import Sam
 
@@ -36,8 +49,9 @@ NETS = {
     "vgg": ((32, True), (64, True), (96, False), (96, True), (128, False)),
 }
 LEARNING_RATE = 3e-3
-VALIDATION = 5000
-"""CIFAR-10 training images that are never trained on; a fifth of the digits."""
+EDGE_BITS = 8
+MEASURED = 256
+"""Training images on which a SAM layer is fitted to the convolution that it replaces."""
 
 
 @dataclass(frozen=True)
@@ -45,26 +59,52 @@ class Variant:
     """What differs between two nets: the neuron of the inner layers, their width, and how they are trained."""
 
     sam: Sam | None = None
-    width: float = 1.0
+    width: float | Literal["luts", "memory"] = 1.0
+    """Of the inner layers, in the net's; or as wide as a net can be that takes no more LUTs, or no more weight memory,
+    than multiply-accumulates in 4 bits do at width 1."""
     bits: int = 4
     factor: float = 10.0
     """Learning rate of SAM weights, in that of the others."""
 
+    @property
+    def unit(self) -> Kind | None:
+        """Of `sam_logic.py`; None for multiply-accumulates in 4 bits."""
+        if self.sam is None:
+            # Codes do without the lowest one, so 2 bits are -1, 0 and 1.
+            return {4: None, 2: SIGNS_AND_ZERO}[self.bits]
+        if (self.sam.form, self.sam.group, self.sam.floor) == ("signed", 1, False):
+            return BINARY
+        return Kind(self.sam.form, self.sam.group, self.bits, self.sam.shift)
 
-def _floor(form: str, group: int, **options) -> Sam:
-    return Sam(form=form, group=group, floor=True, **options)
+    @property
+    def weight_bits(self) -> float:
+        """Of a connection, signs included."""
+        return self.unit.weight_bits if self.unit else self.bits
 
 
+def _floor(form: str, group: int, shift: int = 0) -> Sam:
+    return Sam(form=form, group=group, shift=shift, floor=True)
+
+
+_SIGNED, _BINARY = _floor("signed", 1), Sam(form="signed", group=1)
 VARIANTS = {
     "mac": Variant(),
-    "mac-2bit": Variant(bits=2),
-    "binary": Variant(Sam(form="signed", group=1)),  # no floor, nobody to compare with: a sum of +x and -x
-    "signed1-floor": Variant(_floor("signed", 1)),
+    "ternary": Variant(bits=2),
+    "ternary-luts": Variant(bits=2, width="luts"),
+    "ternary-memory": Variant(bits=2, width="memory"),
+    "binary": Variant(_BINARY),  # no floor, nobody to compare with: a sum of +x and -x
+    "binary-luts": Variant(_BINARY, width="luts"),
+    "signed1-floor": Variant(_SIGNED),
+    "signed1-floor-luts": Variant(_SIGNED, width="luts"),
+    "signed1-floor-wide": Variant(_SIGNED, width=1.5),
+    "signed1-floor-3bit": Variant(_floor("signed", 1, 1), bits=3),
+    "signed1-floor-3bit-luts": Variant(_floor("signed", 1, 1), bits=3, width="luts"),
+    "signed1-floor-2bit": Variant(_floor("signed", 1, 2), bits=2),
+    "signed1-floor-2bit-luts": Variant(_floor("signed", 1, 2), bits=2, width="luts"),
+    "signed1-floor-2bit-memory": Variant(_floor("signed", 1, 2), bits=2, width="memory"),
     "signed2-floor": Variant(_floor("signed", 2)),
-    "signed4-floor": Variant(_floor("signed", 4)),
-    "signed1-floor-2bit": Variant(_floor("signed", 1, shift=2), bits=2),
-    "signed1-floor-wide": Variant(_floor("signed", 1), width=1.5),
     "signed2-floor-wide": Variant(_floor("signed", 2), width=1.5),
+    "signed4-floor": Variant(_floor("signed", 4)),
     "signed2": Variant(Sam(form="signed", group=2)),
     "signed4": Variant(Sam(form="signed", group=4)),
     "difference1-floor": Variant(_floor("difference", 1)),
@@ -76,78 +116,52 @@ VARIANTS = {
 }
 
 
-@dataclass
-class Images:
-    """Of one data set: uint8 (N, C, H, W), with int64 labels."""
-
-    name: str
-    train: tuple[Tensor, Tensor]
-    validation: tuple[Tensor, Tensor]
-    test: tuple[Tensor, Tensor]
-    classes: int = 10
-    shape: tuple[int, ...] = field(init=False)
-
-    def __post_init__(self):
-        self.shape = tuple(self.train[0].shape[1:])
+@cache
+def unit_luts(unit: Kind | None) -> int:
+    """LUTs of a unit of 16 connections a cycle, by synthesis."""
+    design: Design = sam_design(unit, HEADLINE) if unit else mac_design(TERNARY, HEADLINE)
+    (cost,) = synthesise([design]).values()
+    say(f"{design.name}: {cost.lut} LUT")
+    return cost.lut
 
 
-def digits() -> Images:
-    """8x8 pixels, one channel; a fifth each for validation and test. Their order is a fixed random one."""
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    images = torch.from_numpy(data.images * 255 / 16).round().to(torch.uint8)[:, None]
-    labels = torch.from_numpy(data.target).long()
-    order = torch.from_numpy(np.random.RandomState(0).permutation(len(images)))
-    part = len(order) // 5
-    pick = [(images[i], labels[i]) for i in (order[2 * part :], order[:part], order[part : 2 * part])]
-    return Images("digits", *pick)
+def cost(architecture: Architecture, variant: Variant, size: tuple[int, int]) -> dict[str, float]:
+    """``luts``: a million connections of the inner layers in an image times the LUTs of a unit, to which the LUTs are
+    proportional at one number of images a second. ``weight_bits_total``: of all layers, but no thresholds."""
+    rows = {row.layer: row for row in cost_table(architecture, *size)}
+    weights = {n: r.in_channels * r.out_channels * architecture[n].kernel ** 2 for n, r in rows.items()}
+    changed = inner(architecture)
+    connections = sum(weights[name] * rows[name].height * rows[name].width for name in changed)
+    bits = sum(count * (variant.weight_bits if name in changed else EDGE_BITS) for name, count in weights.items())
+    return {"luts": connections / 1e6 * unit_luts(variant.unit), "weight_bits_total": round(bits)}
 
 
-def cifar10(folder: Path, count: int, half: bool) -> Images:
-    """CIFAR-10 from a folder of sheets: a PNG whose rows are images, and a JSON list of labels, for each part.
-
-    ``half`` averages 2x2 pixels. Validation is the first `VALIDATION` images in a fixed random order, training the
-    ``count`` after them.
-    """
-    from PIL import Image
-
-    def sheets(*names: str) -> Tensor:
-        parts = []
-        for name in names:
-            try:
-                with Image.open(folder / name) as sheet:
-                    parts.append(np.asarray(sheet.convert("RGB")).reshape(-1, 32, 32, 3))
-            except (OSError, ValueError) as error:
-                raise UserError(f"{folder / name}: {error}; --data takes the unpacked sheets of CIFAR-10") from None
-        images = torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2)
-        return F.avg_pool2d(images.float(), 2).round().to(torch.uint8) if half else images.contiguous()
-
-    def labels(name: str) -> Tensor:
-        try:
-            return torch.tensor(json.loads((folder / name).read_text()), dtype=torch.int64)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder / name}: {error}; --data takes the unpacked sheets of CIFAR-10") from None
-
-    x, y = sheets(*(f"data_batch_{i}.png" for i in range(1, 6))), labels("train_lables.json")
-    xt, yt = sheets("test_batch.png"), labels("test_lables.json")
-    for name, images, its in (("train_lables.json", x, y), ("test_lables.json", xt, yt)):
-        if len(images) != len(its):
-            raise UserError(f"{folder / name}: {len(its)} labels for {len(images)} images")
-    if not 0 < count <= len(x) - VALIDATION:
-        raise UserError(f"--images {count}: there are {len(x) - VALIDATION} beside the validation images")
-    order = torch.from_numpy(np.random.RandomState(123).permutation(len(x)))
-    kept, taken = order[:VALIDATION], order[VALIDATION : VALIDATION + count]
-    return Images("cifar10" + ("-16x16" if half else ""), (x[taken], y[taken]), (x[kept], y[kept]), (xt, yt))
+def budget(net: str, images: Images) -> dict[str, float]:
+    """What the net of multiply-accumulates in 4 bits costs."""
+    plain = Variant()
+    return cost(table(net, plain, images, channels(net, plain, images)), plain, images.shape[1:])
 
 
-def table(net: str, variant: Variant, images: Images) -> Architecture:
+def channels(net: str, variant: Variant, images: Images) -> tuple[int, ...]:
+    """Of each 3x3 layer; all but the first are multiples of 4."""
+
+    def scaled(width: float) -> tuple[int, ...]:
+        return tuple(max(4, round(c * width / 4) * 4) if i else c for i, (c, _) in enumerate(NETS[net]))
+
+    if not isinstance(variant.width, str):
+        return scaled(variant.width)
+    purse = "luts" if variant.width == "luts" else "weight_bits_total"
+    limit = budget(net, images)[purse]
+    widths = [scaled(step / 200) for step in range(1, 1000)]
+    return [w for w in widths if cost(table(net, variant, images, w), variant, images.shape[1:])[purse] <= limit][-1]
+
+
+def table(net: str, variant: Variant, images: Images, channels: tuple[int, ...]) -> Architecture:
     """The layer table of a net; only inner layers change with the variant."""
     layers, before = [], IMAGE
-    for i, (channels, pooled) in enumerate(NETS[net]):
-        sam, width = (variant.sam, variant.width) if i else (None, 1)
-        layers.append(Conv(name=f"conv{i}", inputs=(before,), out_channels=round(channels * width / 8) * 8, kernel=3,
-                           padding=1, activation="relu", sam=sam))  # fmt: skip
+    for i, (count, (_, pooled)) in enumerate(zip(channels, NETS[net], strict=True)):
+        layers.append(Conv(name=f"conv{i}", inputs=(before,), out_channels=count, kernel=3, padding=1,
+                           activation="relu", sam=variant.sam if i else None))  # fmt: skip
         before = f"conv{i}"
         if pooled:
             layers.append(MaxPool(name=f"pool{i}", inputs=(before,)))
@@ -155,6 +169,11 @@ def table(net: str, variant: Variant, images: Images) -> Architecture:
     layers.append(Conv(name="classes", inputs=(before,), out_channels=images.classes, kernel=1, norm=False,
                        activation="linear"))  # fmt: skip
     return Architecture(name=net, in_channels=images.shape[0], layers=tuple(layers), heads=("classes",))
+
+
+def inner(architecture: Architecture) -> list[str]:
+    """The layers that differ between variants."""
+    return [layer.name for layer in architecture.layers if layer.op == "conv"][1:-1]
 
 
 def logits(network: nn.Module, images: Tensor) -> Tensor:
@@ -185,12 +204,44 @@ def augmented(images: Tensor, flip: bool) -> Tensor:
     return F.pad(images, (reach,) * 4)[:, :, top : top + height, left : left + width]
 
 
-def train(
-    architecture: Architecture, variant: Variant, images: Images, epochs: int, seed: int, batch: int
-) -> nn.Module:
-    """Quantisation-aware training from the first step on: Adam, one cycle, no weight decay."""
+def twin(architecture: Architecture, images: Images, options: argparse.Namespace, seed: int) -> Network:
+    """A trained float net of multiply-accumulates; from the folder beside ``--out``, where it is there."""
+    widths = "-".join(str(layer.out_channels) for layer in architecture.layers if layer.name.startswith("conv"))
+    named = key("twin", images, options, seed)
+    name = "_".join(str(named[k]) for k in ("net", "data", "images", "twin_epochs", "batch", "seed")) + f"_{widths}"
+    folder = options.out and options.out.with_name(f"{options.out.stem}-twins") / name
+    if folder and folder.exists():
+        return load_model(folder)[0]
+    say(f" twin, {widths} channels")
     torch.manual_seed(seed)
-    network = QuantNetwork(architecture, Precision(weight_bits=variant.bits, activation="relu"))
+    network = Network(architecture)
+    train(network, Variant(), images, options.twin, seed, options.batch)
+    if folder:
+        save_model(folder, network)
+    return network
+
+
+def start(
+    variant: Variant, architecture: Architecture, images: Images, options: argparse.Namespace, seed: int
+) -> nn.Module:
+    """The quantised net before its training."""
+    precision = Precision(weight_bits=variant.bits, edge_bits=EDGE_BITS, activation="relu")
+    mac = architecture.with_neurons(dict.fromkeys(inner(architecture)))
+    source = twin(mac, images, options, seed) if options.twin else None
+    torch.manual_seed(seed)
+    if source is None:
+        return QuantNetwork(architecture, precision)
+    if variant.sam:
+        pixels = images.train[0][:MEASURED].float() / 255
+        source = convert(source, dict.fromkeys(inner(architecture), variant.sam), pixels.split(64))
+    network = QuantNetwork(architecture, precision).start_from(source)
+    calibrate(network, [(image, {}) for image in images.train[0][:MEASURED]])
+    return network
+
+
+def train(network: nn.Module, variant: Variant, images: Images, epochs: int, seed: int, batch: int) -> None:
+    """In place: Adam, one cycle, no weight decay."""
+    torch.manual_seed(seed)
     layers = [m for m in network.modules() if isinstance(m, SamConv2d)]
     offsets = [p for m in layers for p in (m.positive, m.negative, m.polarity) if p is not None]
     known = {id(p) for p in offsets}
@@ -217,26 +268,28 @@ def train(
                 layer.project()
             total += loss.item()
         say(f"  epoch {epoch + 1} of {epochs}: loss {total / steps:.3f}")
-    return network
 
 
 def measure(name: str, images: Images, options: argparse.Namespace, seed: int) -> dict:
     """One row: a variant with one seed."""
-    variant = VARIANTS[name]
-    architecture = table(options.net, variant, images)
-    start = time.monotonic()
-    network = train(architecture, variant, images, options.epochs, seed, options.batch)
-    size = images.shape[1:]
+    variant, size = VARIANTS[name], images.shape[1:]
+    architecture = table(options.net, variant, images, channels(options.net, variant, images))
+    taken = cost(architecture, variant, size)
+    began = time.monotonic()
+    network = start(variant, architecture, images, options, seed)
+    train(network, variant, images, options.epochs, seed, options.batch)
     return {
         **key(name, images, options, seed),
         "neuron": variant.sam.model_dump() if variant.sam else "mac",
-        "weight_bits": variant.bits,
-        "width": variant.width,
+        "weight_bits": variant.weight_bits,
+        "channels": [layer.out_channels for layer in architecture.layers if layer.op == "conv"],
         "macs": macs(architecture, *size),
         "sam_ops": sam_ops(architecture, *size),
+        "luts": round(taken["luts"] / budget(options.net, images)["luts"], 3),
+        "weight_bits_total": taken["weight_bits_total"],
         "validation": accuracy(network, images.validation),
         "test": accuracy(network, images.test) if options.test else None,
-        "seconds": round(time.monotonic() - start, 1),
+        "seconds": round(time.monotonic() - began, 1),
         "threads": torch.get_num_threads(),
         "hardware": f"CPU {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
         "commit": commit(),
@@ -251,6 +304,7 @@ def key(name: str, images: Images, options: argparse.Namespace, seed: int) -> di
         "net": options.net,
         "data": images.name,
         "images": len(images.train[0]),
+        "twin_epochs": options.twin,
         "epochs": options.epochs,
         "batch": options.batch,
         "seed": seed,
@@ -273,6 +327,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=12800, help="CIFAR-10 images to train on")
     parser.add_argument("--net", choices=NETS, help="`digits` for digits, `small` for CIFAR-10 if not given")
     parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--twin", type=int, default=0, help="epochs of a float twin to start from; 0: from scratch")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--test", action="store_true", help="measure the test accuracy too")
@@ -283,6 +338,8 @@ def main() -> None:
         parser.error(f"no variant {', '.join(unknown)}; there are {', '.join(VARIANTS)}")
     if min(options.epochs, options.batch, options.threads) < 1:
         parser.error("--epochs, --batch and --threads are at least 1")
+    if options.twin < 0:
+        parser.error("--twin is not negative")
     options.net = options.net or ("small" if options.data else "digits")
     torch.set_num_threads(options.threads)
     try:

@@ -50,6 +50,8 @@ class Kind:
 
     @property
     def name(self) -> str:
+        if self in WEIGHTS:
+            return f"adders, weights {WEIGHTS[self]}"
         groups = f"groups of {self.group}" if self.group else "whole field"
         codes = f", codes of {self.q_bits} bits" if self.q_bits != 4 else ""
         return f"SAM {self.form}, {groups}{codes}"
@@ -76,11 +78,14 @@ class Kind:
             "SETS": self.sets,
             "MIN": f"1'b{int(self.form == 'maxmin')}",
             "SIGNS": f"1'b{int(self.form == 'signed')}",
-            "Q_BITS": self.q_bits,
+            "Q_BITS": max(1, self.q_bits),
             "Q_SHIFT": self.q_shift,
         }
 
 
+BINARY, SIGNS_AND_ZERO = Kind("signed", 1, 0), Kind("signed", 1, 1, 4)
+WEIGHTS = {BINARY: "-1 and 1", SIGNS_AND_ZERO: "-1, 0 and 1"}
+"""Multiplications by these are SAM units too: without codes, and with a code whose one step no activation reaches."""
 KINDS = [Kind("signed", 1), Kind("signed", 2)]
 KINDS += [Kind(form, group) for form in ("signed", "difference", "maxmin") for group in (4, 8, 0)]
 SHORT = [
@@ -103,13 +108,25 @@ def finn_mvu() -> dict[str, str]:
     return texts
 
 
+def mac_design(name: str, size: int) -> Design:
+    """One MAC unit without DSPs; `name` is of `MAC_METHODS`."""
+    values = {"SIMD": size, "ACC_BITS": MAC_SUM_BITS, "METHOD": MAC_METHODS[name]}
+    return Design(f"{name}|{size}", "mac_pe", MAC_FILES, values)
+
+
+def sam_design(kind: Kind, size: int) -> Design:
+    """One SAM unit."""
+    values = {**kind.parameters(), "SIMD": size, "ACC_BITS": kind.sum_bits}
+    files = [*SAM_FILES, PE_RTL / "sam_pe.sv"]
+    if kind.q_bits:
+        return Design(f"{kind.name}|{size}", "sam_pe", files, values)
+    return Design(f"{kind.name}|{size}", "binary_pe", [*files, PE_RTL / "binary_pe.sv"],
+                  {"SIMD": size, "ACC_BITS": kind.sum_bits})  # fmt: skip
+
+
 def pe_designs(size: int) -> list[Design]:
     """One unit of `size` connections a cycle, in all ways; FINN's is four of them."""
-    mac = {"SIMD": size, "ACC_BITS": MAC_SUM_BITS}
-    methods = MAC_METHODS if size == HEADLINE else {name: MAC_METHODS[name] for name in ("MAC, *", TERNARY)}
-    designs = [
-        Design(f"{name}|{size}", "mac_pe", MAC_FILES, {**mac, "METHOD": method}) for name, method in methods.items()
-    ]
+    designs = [mac_design(name, size) for name in (MAC_METHODS if size == HEADLINE else ("MAC, *", TERNARY))]
     packed = {
         "NARROW_WEIGHTS": "1'b1",
         "PE": LANES,
@@ -119,9 +136,8 @@ def pe_designs(size: int) -> list[Design]:
         "ACCU_WIDTH": MAC_SUM_BITS,
     }
     designs.append(Design(f"{PACKED}|{size}", "mvu", [], packed, dsp=True, library=True, data=finn_mvu()))
-    for kind in [*KINDS, *SHORT] if size == HEADLINE else [kind for kind in KINDS if kind.form == "signed"] + [GROUPED]:
-        values = {**kind.parameters(), "SIMD": size, "ACC_BITS": kind.sum_bits}
-        designs.append(Design(f"{kind.name}|{size}", "sam_pe", [*SAM_FILES, PE_RTL / "sam_pe.sv"], values))
+    few = [kind for kind in KINDS if kind.form == "signed"] + [GROUPED]
+    designs += [sam_design(kind, size) for kind in ([*KINDS, *SHORT, *WEIGHTS] if size == HEADLINE else few)]
     if size == HEADLINE:
         designs.append(Design(f"{WIDE}|{size}", "sam_wide_pe", [PE_RTL / "sam_wide_pe.sv"], {"SIMD": size}))
     return designs
@@ -183,7 +199,7 @@ def network_units() -> dict[int, int]:
 
 def table(costs: dict[str, Cost], size: int) -> list[dict]:
     """Rows for one size; what FINN's four units take is divided among them."""
-    weight_bits = {kind.name: kind.weight_bits for kind in [*KINDS, *SHORT]}
+    weight_bits = {kind.name: kind.weight_bits for kind in [*KINDS, *SHORT, *WEIGHTS]}
     rows = []
     for key, cost in costs.items():
         name, _, at = key.partition("|")
@@ -281,7 +297,7 @@ def main() -> None:
         {"inputs": HEADLINE, "activation_bits": 4, "weight_bits": 4, "field": INPUTS},
         form=BEST.name, versus_lut=least, ratio_before_pairing=round(value.lut_cells / least_cells, 3),
         ratios={
-            kind.name: round(costs[f"{kind.name}|{HEADLINE}"].lut / least, 3) for kind in [*KINDS, *SHORT]
+            kind.name: round(costs[f"{kind.name}|{HEADLINE}"].lut / least, 3) for kind in [*KINDS, *SHORT, *WEIGHTS]
         },
         units={str(size): table(costs, size) for size in SIZES},
         layer={name: asdict(cost) for name, cost in layer.items()},
