@@ -113,6 +113,11 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def user_cache() -> Path:
+    """Where code that is compiled at first use is kept: ``hwprune`` in the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwprune"
+
+
 def sha256(path: str | os.PathLike) -> str:
     """The file's SHA-256 in hexadecimal."""
     with open(path, "rb") as file:

@@ -80,6 +80,30 @@ class Fifo(BaseModel):
         return f"{self.name}_maxcount"
 
 
+class Operator(BaseModel):
+    """A node of the graph, as far as its timing depends on it.
+
+    Attributes
+    ----------
+    name
+        Of the node.
+    op_type
+        FINN's name of the operator (`MVAU_rtl`, ...).
+    inputs, outputs
+        Names of its streams, in the order of its ports; weights and thresholds are no streams.
+    attributes
+        FINN's node attributes that are integers, lists of integers, data types or memory styles.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    op_type: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: dict[str, int | str | tuple[int, ...]]
+
+
 class Design(BaseModel):
     """A stitched accelerator.
 
@@ -95,6 +119,8 @@ class Design(BaseModel):
         Every stream, in the order of the graph.
     fifos
         Every FIFO, in the order of the graph.
+    operators
+        Every node, FIFOs and width converters included, in the order of the graph.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -104,6 +130,7 @@ class Design(BaseModel):
     files: tuple[str, ...]
     streams: tuple[Stream, ...]
     fifos: tuple[Fifo, ...]
+    operators: tuple[Operator, ...]
 
     @property
     def sources(self) -> tuple[Path, ...]:

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwprune.accel.design import Design, Fifo, Stream
+import numpy as np
+
+from hwprune.accel.design import Design, Fifo, Operator, Stream
 from hwprune.accel.module_header import defined_modules, module_ports
 from hwprune.errors import UserError
 from hwprune.files import atomic_folder, write_text
@@ -34,6 +36,8 @@ UNUSED_BY_OPERATOR = {"Thresholding_rtl": re.compile(r"in1_V_T(VALID|DATA)")}
 """Likewise, where the name alone does not tell: thresholds choose among their sets by a stream."""
 GAUGE = "fifo_gauge.sv"
 """A FIFO without limit that FINN puts in its place under `FINN_SIMULATION`; not synthesisable, not used here."""
+TIMING_TEXTS = ("ram_style", "form", "backend")
+"""Node attributes in words that an operator's timing may depend on."""
 COUNT_BITS = 32
 """Width of a FIFO's count and maxcount ports in FINN's template."""
 
@@ -70,7 +74,14 @@ def stitch(model: ModelWrapper, folder: Path | str, *, top: str = "accelerator")
         text = _top_text(top, nodes, streams, by_tensor, collected)
         write_text(new / f"{top}.sv", text)
     files = sorted(collected.files, key=lambda file: not Path(file).stem.endswith("_pkg"))
-    design = Design(folder=folder, top=top, files=(*files, f"{SOURCES}/{top}.sv"), streams=streams, fifos=fifos)
+    design = Design(
+        folder=folder,
+        top=top,
+        files=(*files, f"{SOURCES}/{top}.sv"),
+        streams=streams,
+        fifos=fifos,
+        operators=tuple(_describe(node, by_tensor) for node in nodes),
+    )
     design.save()
     return design
 
@@ -225,6 +236,21 @@ def _read_fifo(node: _Node, streams: dict[str, Stream]) -> Fifo:
         depth=int(node.op.get_nodeattr("depth")),
         source=streams[node.inputs["in0_V"]].name,
         sink=streams[node.outputs["out0_V"]].name,
+    )
+
+
+def _describe(node: _Node, streams: dict[str, Stream]) -> Operator:
+    attributes = {}
+    for name, (kind, *_) in node.op.get_nodeattr_types().items():
+        if kind in ("i", "ints") or name in TIMING_TEXTS or (kind == "s" and name.endswith("DataType")):
+            value = node.op.get_nodeattr(name)
+            attributes[name] = value if isinstance(value, str) else np.asarray(value).tolist()
+    return Operator(
+        name=node.name,
+        op_type=node.op_type,
+        inputs=tuple(streams[tensor].name for tensor in node.inputs.values()),
+        outputs=tuple(streams[tensor].name for tensor in node.outputs.values()),
+        attributes=attributes,
     )
 
 

@@ -90,26 +90,16 @@ struct Design {
 
 #include "design.h"
 
-// xorshift64* (Vigna 2016), seeded through splitmix64 so that every seed, zero too, gives a usable state.
-class Random {
-  public:
-    explicit Random(uint64_t seed) {
-        uint64_t z = seed + 0x9E3779B97F4A7C15u;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-        state_ = (z ^ (z >> 31)) | 1u;
-    }
-    bool percent(unsigned p) {
-        if (p == 0) return false;
-        state_ ^= state_ >> 12;
-        state_ ^= state_ << 25;
-        state_ ^= state_ >> 27;
-        return (state_ * 0x2545F4914F6CDD1Du >> 32) * 100 < uint64_t{p} << 32;
-    }
-
-  private:
-    uint64_t state_;
-};
+// Whether a port (inputs first, then outputs) stalls in a cycle: splitmix64 of a counter, so that a cycle's answer needs
+// no other cycle's. hwprune/sim/cycle/stalls.py has the same function.
+static bool stalled(unsigned percent, uint64_t seed, uint64_t port, uint64_t cycle) {
+    if (percent == 0) return false;
+    uint64_t z = seed * 0xBF58476D1CE4E5B9u + (port + 1) * 0xD1B54A32D192ED03u + (cycle + 1) * 0x9E3779B97F4A7C15u;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    z ^= z >> 31;
+    return (z >> 32) * 100 < uint64_t{percent} << 32;
+}
 
 struct Job {
     unsigned stall_percent = 0;
@@ -162,7 +152,6 @@ int main(int argc, char** argv) {
     Design design;
     describe(model, design);
     const Job job = read_job(folder, design);
-    Random random{job.seed};
 
     for (auto& stream : design.inputs) *stream.valid = 0;
     for (auto& stream : design.outputs) *stream.ready = 0;
@@ -184,15 +173,18 @@ int main(int argc, char** argv) {
     uint64_t cycle = 0, idle = 0;
     bool finished = missing == 0, surplus = false;
     const auto drive = [&](unsigned stall_percent) {
+        uint64_t port = 0;
+        const auto free = [&] { return !stalled(stall_percent, job.seed, port++, cycle); };
         for (auto& stream : design.inputs) {
+            const bool may = free();
             // Once raised, valid stays until the beat is accepted.
             if (stream.accepted) *stream.valid = 0;
-            if (!*stream.valid && stream.beats < stream.expected && !random.percent(stall_percent)) {
+            if (!*stream.valid && stream.beats < stream.expected && may) {
                 std::memcpy(stream.data, &stream.feed[stream.beats * stream.bytes], stream.bytes);
                 *stream.valid = 1;
             }
         }
-        for (auto& stream : design.outputs) *stream.ready = !random.percent(stall_percent);
+        for (auto& stream : design.outputs) *stream.ready = free();
         *design.clock = 0;
         model.eval();
     };

@@ -10,15 +10,15 @@ import subprocess
 from pathlib import Path
 
 from hwprune.errors import UserError
-from hwprune.files import atomic_write
+from hwprune.files import atomic_write, user_cache
 
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 HEADERS = ("simd.hpp",)
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels are kept: ``hwprune`` in the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwprune" / "kernels"
+    """Where compiled kernels are kept."""
+    return user_cache() / "kernels"
 
 
 @functools.cache
