@@ -14,7 +14,6 @@ from torch.utils.data import Dataset
 
 from hwprune.detect.head import HeadSpec
 from hwprune.errors import UserError
-from hwprune.sam.layer import SamConv2d
 from hwprune.train.checkpoint import FILE, SaveLast, restore
 from hwprune.train.console import Bar, epoch_line, quiet_lightning
 from hwprune.train.gradual import advance
@@ -63,8 +62,8 @@ def fit(
     name
         Of the run in what is printed.
     teacher
-        A trained network with the same outputs, for `SamTraining.distillation`; it is frozen. Not used for a network
-        without SAM layers.
+        A trained network with the same outputs, for `TrainSettings.distillation`, or `SamTraining.distillation` where
+        the network has SAM layers; it is frozen. Not used where that is 0.
 
     Returns
     -------
@@ -89,8 +88,6 @@ def fit(
         if not terminal:
             print(epoch_line(name, settings.epochs, record), flush=True)
 
-    if not settings.sam.distillation or not any(isinstance(module, SamConv2d) for module in network.modules()):
-        teacher = None
     task = DetectionTask(network, train_set, val_set, head, settings, seed, after_backward, report, teacher)
     checkpoint = folder / FILE
     network.to(memory_format=torch.channels_last)  # on CPUs a training step takes little more than half the time

@@ -56,6 +56,8 @@ class TrainSettings(BaseModel):
     """How many of them; runs repeat bit for bit on one."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes that load images; 0 loads them between the steps."""
+    distillation: Annotated[float, Field(ge=0)] = 0.0
+    """As `SamTraining.distillation`, from the same teachers, for networks without SAM layers."""
     sam: SamTraining = SamTraining()
     """For networks with SAM layers."""
 

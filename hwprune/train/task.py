@@ -52,7 +52,7 @@ class DetectionTask(pl.LightningModule):
     report
         Called with the record of each finished epoch.
     teacher
-        A frozen network with the same outputs, from which to learn besides; see `SamTraining.distillation`.
+        A network with the same outputs, from which to learn besides; it is frozen. See `SamTraining.distillation`.
     """
 
     KEY = "hwprune"
@@ -66,7 +66,9 @@ class DetectionTask(pl.LightningModule):
         self.train_set, self.val_set = train_set, val_set
         self.after_backward, self.report = after_backward, report
         # In a list, so that it is no part of what is trained and stored.
-        self._teachers = [] if teacher is None else [teacher.eval().requires_grad_(False)]
+        has_sam = any(isinstance(module, SamConv2d) for module in network.modules())
+        self._weight = settings.sam.distillation if has_sam else settings.distillation
+        self._teachers = [teacher.eval().requires_grad_(False)] if teacher is not None and self._weight else []
         self.history: list[dict] = []
         self._sums: dict[str, Tensor] = {}
 
@@ -121,7 +123,7 @@ class DetectionTask(pl.LightningModule):
         for teacher in self._teachers:
             with torch.no_grad():
                 taught = teacher.to(pixels.device)(pixels)
-            parts["distillation"] = self.settings.sam.distillation * distillation_loss(outputs, taught, self.head)
+            parts["distillation"] = self._weight * distillation_loss(outputs, taught, self.head)
         loss = sum(parts.values())
         for name, value in {"loss": loss, **parts}.items():
             self._sums[name] = self._sums.get(name, 0.0) + value.detach()

@@ -107,8 +107,11 @@ def test_the_teacher_is_heard_and_left_alone(tmp_path):
     none = SamTraining(distillation=0)
     assert "distillation" not in run(tmp_path / "b", alone, teacher=teacher, sam=none)["history"][0]
     assert not same(weights(alone), weights(network))
-    # A network of multiply-accumulates is trained as ever.
+    # A network of multiply-accumulates has a knob of its own, and is trained as ever without it.
     assert "distillation" not in run(tmp_path / "c", detector(), teacher=teacher)["history"][0]
+    taught = run(tmp_path / "d", detector(), teacher=teacher, distillation=0.5, sam=none)["history"][0]
+    assert taught["distillation"] > 0
+    assert taught["loss"] == pytest.approx(sum(taught[part] for part in ("box", "objectness", "class", "distillation")))
 
 
 @pytest.mark.parametrize("steps", [1, 4, 8])
