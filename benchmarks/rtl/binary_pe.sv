@@ -1,4 +1,4 @@
-// A PE of weights -1 and 1: a SAM PE whose codes are all 0. Inputs and sums are those of sam_pe.sv.
+// A PE of weights -1 and 1, without multipliers: a SAM PE whose codes are all 0. Inputs and sums are those of sam_pe.sv.
 module binary_pe #(
     parameter int unsigned SIMD     = 16,
     parameter int unsigned BITS     = 4,

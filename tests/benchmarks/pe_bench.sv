@@ -63,9 +63,11 @@ module mac_case #(
 endmodule
 
 module sam_case #(
-    parameter int unsigned SIMD  = 16,
-    parameter int unsigned GROUP = 4,
-    parameter int unsigned FORM  = 0    // 0 signed, 1 difference, 2 maxmin
+    parameter int unsigned SIMD    = 16,
+    parameter int unsigned GROUP   = 4,
+    parameter int unsigned FORM    = 0,    // 0 signed, 1 difference, 2 maxmin
+    parameter int unsigned Q_BITS  = 4,    // 0: weights -1 and 1, in a module of its own
+    parameter int unsigned Q_SHIFT = 0
 ) (
     input logic clk
 );
@@ -77,16 +79,27 @@ module sam_case #(
     logic [SETS-1:0][SIMD-1:0][3:0] q;
     logic [TERMS-1:0]               negative;
     logic [11:0]                    acc, wanted, sum = 0;
-    sam_pe #(
-        .SIMD(SIMD), .GROUP(GROUP), .SETS(SETS), .MIN(FORM == 2), .SIGNS(FORM == 0), .ACC_BITS(12)
-    ) dut (
-        .clk, .en, .valid, .first, .x, .q, .negative, .acc
-    );
+    if (Q_BITS == 0) begin : g_binary
+        binary_pe #(.SIMD(SIMD), .ACC_BITS(12)) dut (.clk, .en, .valid, .first, .x, .negative, .acc);
+    end else begin : g_codes
+        logic [SETS-1:0][SIMD-1:0][Q_BITS-1:0] codes;
+        for (genvar s = 0; s < SETS; s++) begin : g_set
+            for (genvar i = 0; i < SIMD; i++) begin : g_code
+                assign codes[s][i] = q[s][i][Q_BITS-1:0];
+            end
+        end
+        sam_pe #(
+            .SIMD(SIMD), .GROUP(GROUP), .SETS(SETS), .MIN(FORM == 2), .SIGNS(FORM == 0), .Q_BITS(Q_BITS), .Q_SHIFT(Q_SHIFT),
+            .ACC_BITS(12)
+        ) dut (
+            .clk, .en, .valid, .first, .x, .q(codes), .negative, .acc
+        );
+    end
 
     function automatic int half(int s, int t);
         int greatest = 0;
         for (int i = t * int'(LEAF); i < (t + 1) * int'(LEAF); i++) begin
-            int value = (FORM == 2 && s == 1 ? 15 - int'(x[i]) : int'(x[i])) - int'(q[s][i]);
+            int value = (FORM == 2 && s == 1 ? 15 - int'(x[i]) : int'(x[i])) - (int'(q[s][i]) << Q_SHIFT);
             if (value > greatest) greatest = value;
         end
         return greatest;
@@ -120,10 +133,10 @@ module sam_case #(
         negative <= TERMS'($urandom());
         for (int i = 0; i < int'(SIMD); i++) begin
             x[i] <= 4'($urandom());
-            for (int s = 0; s < int'(SETS); s++) q[s][i] <= $urandom() % 2 == 0 ? 4'($urandom()) : 4'($urandom() % 3);
+            for (int s = 0; s < int'(SETS); s++) q[s][i] <= 4'($urandom() % 2 == 0 ? $urandom() % (1 << Q_BITS) : $urandom() % 3 % (1 << Q_BITS));
         end
     end
-    late_by #(.BITS(12), .NAME("sam"), .SIZE(SIMD), .KIND(10 * FORM + GROUP)) check (.clk, .en, .wanted, .got(acc));
+    late_by #(.BITS(12), .NAME("sam"), .SIZE(SIMD), .KIND(100 * Q_BITS + 10 * FORM + GROUP)) check (.clk, .en, .wanted, .got(acc));
 endmodule
 
 module wide_case #(
@@ -170,6 +183,10 @@ module pe_bench;
         sam_case #(.SIMD(8), .GROUP(8), .FORM(f)) g8 (.clk);
         sam_case #(.SIMD(16), .GROUP(0), .FORM(f)) g0 (.clk);
     end
+    sam_case #(.SIMD(16), .GROUP(1), .Q_BITS(4)) codes_4 (.clk);
+    sam_case #(.SIMD(16), .GROUP(1), .Q_BITS(2), .Q_SHIFT(2)) codes_2 (.clk);
+    sam_case #(.SIMD(16), .GROUP(1), .Q_BITS(1), .Q_SHIFT(4)) ternary (.clk);
+    sam_case #(.SIMD(16), .GROUP(1), .Q_BITS(0)) binary (.clk);
     wide_case #(.SIMD(16)) wide (.clk);
     initial #(`SAMPLES * 4) $finish;
 endmodule

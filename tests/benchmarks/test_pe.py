@@ -32,5 +32,5 @@ def test_every_compared_unit_computes_its_sum(tmp_path):
     run = subprocess.run([tmp_path / "Model", "+verilator+seed+1"], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     found = {line[:3]: int(line[4]) for line in LINE.findall(run.stdout)}
-    assert len(found) == 4 * 3 + 3 * 3 + 1, run.stdout
+    assert len(found) == 4 * 3 + 3 * 3 + 4 + 1, run.stdout
     assert set(found.values()) == {0}, run.stdout
