@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from hwprune.accel.design import Design, Fifo, Operator, Stream
+from hwprune.accel.design import Design, Stream
 from hwprune.accel.module_header import defined_modules, module_ports
+from hwprune.accel.outline import Node, outline, read_node
 from hwprune.errors import UserError
 from hwprune.files import atomic_folder, write_text
 
@@ -36,8 +35,6 @@ UNUSED_BY_OPERATOR = {"Thresholding_rtl": re.compile(r"in1_V_T(VALID|DATA)")}
 """Likewise, where the name alone does not tell: thresholds choose among their sets by a stream."""
 GAUGE = "fifo_gauge.sv"
 """A FIFO without limit that FINN puts in its place under `FINN_SIMULATION`; not synthesisable, not used here."""
-TIMING_TEXTS = ("ram_style", "form", "backend")
-"""Node attributes in words that an operator's timing may depend on."""
 COUNT_BITS = 32
 """Width of a FIFO's count and maxcount ports in FINN's template."""
 
@@ -63,9 +60,9 @@ def stitch(model: ModelWrapper, folder: Path | str, *, top: str = "accelerator")
     """
     folder = Path(folder).expanduser().resolve()
     nodes = [_read_node(model, node) for node in model.graph.node]
-    streams = _read_streams(model, nodes)
+    plan = outline(model, top)
+    streams = plan.streams
     by_tensor = {stream.tensor: stream for stream in streams}
-    fifos = tuple(_read_fifo(node, by_tensor) for node in nodes if node.is_fifo)
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_folder(folder / SOURCES) as new:
         collected = _Sources(new)
@@ -74,65 +71,32 @@ def stitch(model: ModelWrapper, folder: Path | str, *, top: str = "accelerator")
         text = _top_text(top, nodes, streams, by_tensor, collected)
         write_text(new / f"{top}.sv", text)
     files = sorted(collected.files, key=lambda file: not Path(file).stem.endswith("_pkg"))
-    design = Design(
-        folder=folder,
-        top=top,
-        files=(*files, f"{SOURCES}/{top}.sv"),
-        streams=streams,
-        fifos=fifos,
-        operators=tuple(_describe(node, by_tensor) for node in nodes),
-    )
+    design = plan.model_copy(update={"folder": folder, "files": (*files, f"{SOURCES}/{top}.sv")})
     design.save()
     return design
 
 
 @dataclass
-class _Node:
-    """What stitching needs to know of a node."""
+class _Node(Node):
+    """With the code that was generated for it."""
 
-    name: str
-    op_type: str
-    op: object
     module: str
-    inputs: dict[str, str]
-    """Stream port to tensor."""
-    outputs: dict[str, str]
     code: Path
     files: list[Path]
 
-    @property
-    def is_fifo(self) -> bool:
-        return self.op_type == "StreamingFIFO_rtl"
-
-    @property
-    def has_weight_memory(self) -> bool:
-        return self.op_type in ("MVAU_rtl", "VVAU_rtl")
-
-    def attribute(self, name: str, default: object) -> object:
-        """Value of a node attribute; the default where the operator has no such attribute."""
-        return self.op.get_nodeattr(name) if name in self.op.get_nodeattr_types() else default
-
 
 def _read_node(model: ModelWrapper, node: NodeProto) -> _Node:
-    from qonnx.custom_op.registry import getCustomOp
-
-    if not node.op_type.endswith("_rtl"):
-        raise UserError(f"{node.name}: a node of type {node.op_type} has no RTL; specialise it to an *_rtl operator")
-    op = getCustomOp(node)
+    known = read_node(model, node)
+    op = known.op
     code = op.get_nodeattr("code_gen_dir_ipgen")
     if not code or not Path(code).is_dir():
         raise UserError(f"{node.name}: no generated code ({code or 'code_gen_dir_ipgen is empty'}); run PrepareIP")
     for attribute in ("pumpedCompute", "pumpedMemory", "runtime_writeable_weights", "dynamic_mode"):
-        if attribute in op.get_nodeattr_types() and op.get_nodeattr(attribute):
+        if known.attribute(attribute, 0):
             raise UserError(f"{node.name}: {attribute}={op.get_nodeattr(attribute)} is not supported; set it to 0")
-    dynamic = [(index, tensor) for index, tensor in enumerate(node.input) if model.get_initializer(tensor) is None]
     made = _Node(
-        name=_identifier(node.name),
-        op_type=node.op_type,
-        op=op,
+        **vars(known),
         module=op.get_verilog_top_module_name(),
-        inputs={f"in{index}_V": tensor for index, tensor in dynamic},
-        outputs={f"out{index}_V": tensor for index, tensor in enumerate(node.output)},
         code=Path(code).resolve(),
         files=[file for path in op.get_rtl_file_list(abspath=True) if (file := Path(path).resolve()).name != GAUGE],
     )
@@ -153,105 +117,6 @@ def _rtllib() -> Path:
     from finn.util.settings import get_settings
 
     return Path(get_settings().finn_rtllib).resolve()
-
-
-def _identifier(name: str) -> str:
-    """A SystemVerilog identifier; without double underscores, which Verilator encodes."""
-    name = re.sub(r"_+", "_", re.sub(r"\W", "_", name)).strip("_")
-    return name if name[:1].isalpha() else f"n_{name}"
-
-
-def _read_streams(model: ModelWrapper, nodes: Sequence[_Node]) -> tuple[Stream, ...]:
-    """One stream for each tensor between nodes; its name is its producer's."""
-    inputs = {value.name: f"in{index}_V" for index, value in enumerate(model.graph.input)}
-    outputs = {value.name: f"out{index}_V" for index, value in enumerate(model.graph.output)}
-    readers: dict[str, list[tuple[_Node, int]]] = {}
-    for node in nodes:
-        for port, tensor in node.inputs.items():
-            readers.setdefault(tensor, []).append((node, int(port[2:-2])))
-    writers = {tensor: (node, index) for node in nodes for index, tensor in enumerate(node.outputs.values())}
-    streams = []
-    for tensor in dict.fromkeys((*inputs, *readers, *writers)):
-        ends = readers.get(tensor, [])
-        sinks = [node.name for node, _ in ends] + (["an output of the graph"] if tensor in outputs else [])
-        if len(sinks) != 1:
-            who = f"{len(sinks)} readers ({', '.join(sinks)}); insert DuplicateStreams" if sinks else "no reader"
-            raise UserError(f"tensor {tensor}: has {who}")
-        if (tensor in inputs) == (tensor in writers):
-            raise UserError(f"tensor {tensor}: must be written by one node or be an input of the graph")
-        if tensor in writers and ends:
-            _require_same_width(tensor, writers[tensor], ends[0])
-        streams.append(_read_stream(tensor, writers.get(tensor), ends[0] if ends else None, inputs, outputs))
-    names = [stream.name for stream in streams]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UserError(f"nodes whose streams would share the names {', '.join(twice)}: rename them")
-    return tuple(streams)
-
-
-def _read_stream(
-    tensor: str,
-    writer: tuple[_Node, int] | None,
-    reader: tuple[_Node, int] | None,
-    inputs: dict[str, str],
-    outputs: dict[str, str],
-) -> Stream:
-    node, index = writer or reader
-    side = "output" if writer else "input"
-    described = {
-        "datatype": getattr(node.op, f"get_{side}_datatype")(index).name,
-        "normal_shape": tuple(map(int, getattr(node.op, f"get_normal_{side}_shape")(index))),
-        "folded_shape": tuple(map(int, getattr(node.op, f"get_folded_{side}_shape")(index))),
-        "bits": int(getattr(node.op, f"get_{side[:-3]}stream_width_padded")(index)),
-    }
-    if tensor in outputs:
-        name, role = outputs[tensor], "output"
-    elif tensor in inputs:
-        name, role = inputs[tensor], "input"
-    else:
-        name, role = node.name if len(node.outputs) == 1 else f"{node.name}_{index}", "inner"
-    return Stream(
-        name=name,
-        role=role,
-        tensor=tensor,
-        producer=writer[0].name if writer else None,
-        consumer=reader[0].name if reader else None,
-        **described,
-    )
-
-
-def _require_same_width(tensor: str, writer: tuple[_Node, int], reader: tuple[_Node, int]) -> None:
-    out = writer[0].op.get_outstream_width_padded(writer[1])
-    into = reader[0].op.get_instream_width_padded(reader[1])
-    if out != into:
-        raise UserError(
-            f"tensor {tensor}: {writer[0].name} writes {out} bits a beat, {reader[0].name} reads {into}; insert a "
-            "width converter (InsertDWC)"
-        )
-
-
-def _read_fifo(node: _Node, streams: dict[str, Stream]) -> Fifo:
-    return Fifo(
-        name=node.name,
-        depth=int(node.op.get_nodeattr("depth")),
-        source=streams[node.inputs["in0_V"]].name,
-        sink=streams[node.outputs["out0_V"]].name,
-    )
-
-
-def _describe(node: _Node, streams: dict[str, Stream]) -> Operator:
-    attributes = {}
-    for name, (kind, *_) in node.op.get_nodeattr_types().items():
-        if kind in ("i", "ints") or name in TIMING_TEXTS or (kind == "s" and name.endswith("DataType")):
-            value = node.op.get_nodeattr(name)
-            attributes[name] = value if isinstance(value, str) else np.asarray(value).tolist()
-    return Operator(
-        name=node.name,
-        op_type=node.op_type,
-        inputs=tuple(streams[tensor].name for tensor in node.inputs.values()),
-        outputs=tuple(streams[tensor].name for tensor in node.outputs.values()),
-        attributes=attributes,
-    )
 
 
 @dataclass
