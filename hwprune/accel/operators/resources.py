@@ -26,9 +26,13 @@ def bram18(depth: int, width: int) -> int:
 
 
 def memory_luts(depth: int, width: int) -> int:
-    """LUTs of a row buffer: RAM32M (32 x 6) or RAM64M (64 x 3) at four LUTs each, and the multiplexer behind them."""
-    if is_block_ram(depth, width):
-        return 0
+    """LUTs of a row buffer, 0 in block RAM."""
+    return 0 if is_block_ram(depth, width) else lut_ram_luts(depth, width)
+
+
+def lut_ram_luts(depth: int, width: int) -> int:
+    """LUTs of a LUT-RAM with one port to write and one to read: RAM32M (32 x 6) or RAM64M (64 x 3) at four LUTs each,
+    and the multiplexer behind them."""
     if depth <= 32:
         return 4 * math.ceil(width / 6)
     banks = math.ceil(depth / 64)

@@ -1,5 +1,6 @@
 """The accelerator as a cycle model: load it, push frames, get the cycle of every beat."""
 
+import copy
 import math
 import time
 from collections.abc import Iterable, Mapping
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hwprune.accel.design import Design, Operator, load_design
+from hwprune.accel.design import Design, load_design
+from hwprune.accel.fifo_storage import FifoSize
 from hwprune.data.progress import track_slow
 from hwprune.errors import UserError
 from hwprune.sim.cycle.machine import (
@@ -82,8 +84,8 @@ class CycleModel:
     ----------
     design
         A stitched accelerator.
-    depths
-        Depth in beats of FIFOs, by name, in the place of the design's; ``math.inf`` for one that is never full.
+    sizes
+        Of FIFOs, by name, in the place of the design's.
 
     Raises
     ------
@@ -91,15 +93,13 @@ class CycleModel:
         An operator without a timing model, by name, with the list of those that have one; an unknown FIFO.
     """
 
-    def __init__(self, design: Design, depths: Mapping[str, float] | None = None):
+    def __init__(self, design: Design, sizes: Mapping[str, FifoSize] | None = None):
         from hwprune.sim.cycle.engine import KINDS
 
         self.design = design
-        depths = dict(depths or {})
-        if unknown := sorted(set(depths) - {fifo.name for fifo in design.fifos}):
-            raise UserError(f"depths: the design has no FIFO {', '.join(unknown)}")
         self.streams = {stream.name: stream for stream in design.streams}
         fifos = {operator.name: operator for operator in design.operators if operator.op_type == FIFO}
+        self._fifos = fifos
         self.operators = [operator for operator in design.operators if operator.name not in fifos]
         for operator in self.operators:
             if operator.op_type not in KINDS:
@@ -109,12 +109,18 @@ class CycleModel:
                 )
         self.timings = [KINDS[operator.op_type][1](operator, self.streams) for operator in self.operators]
         self._kinds = [KINDS[operator.op_type][0] for operator in self.operators]
-        self.queues = self._find_queues(fifos, depths)
+        self.queues = self._find_queues(sizes or {})
+
+    def resized(self, sizes: Mapping[str, FifoSize]) -> "CycleModel":
+        """The same accelerator with other FIFOs."""
+        other = copy.copy(self)
+        other.queues = other._find_queues(sizes)
+        return other
 
     @classmethod
-    def load(cls, folder: Path | str, depths: Mapping[str, float] | None = None) -> "CycleModel":
+    def load(cls, folder: Path | str, sizes: Mapping[str, FifoSize] | None = None) -> "CycleModel":
         """The model of a compiled accelerator, from the folder of the stage compile; FINN is not needed."""
-        return cls(load_design(folder), depths)
+        return cls(load_design(folder), sizes)
 
     def run(
         self, frames: int = 1, *, stalls: Stalls = Stalls(), record: Iterable[str] = (), progress: bool = True
@@ -171,12 +177,14 @@ class CycleModel:
             seconds=time.monotonic() - start,
         )
 
-    def _find_queues(self, fifos: dict[str, Operator], depths: dict[str, float]) -> list["_Queue"]:
+    def _find_queues(self, sizes: Mapping[str, FifoSize]) -> list["_Queue"]:
         """One for each stream that a kernel or port writes."""
-        behind = {operator.inputs[0]: operator for operator in fifos.values()}
+        if unknown := sorted(set(sizes) - set(self._fifos)):
+            raise UserError(f"sizes: the design has no FIFO {', '.join(unknown)}")
+        behind = {operator.inputs[0]: operator for operator in self._fifos.values()}
         queues = []
         for stream in self.design.streams:
-            if stream.producer in fifos:
+            if stream.producer in self._fifos:
                 continue
             fifo = behind.get(stream.name)
             if fifo is None:
@@ -184,7 +192,7 @@ class CycleModel:
                 continue
             if fifo.outputs[0] in behind:
                 raise UserError(f"FIFO {fifo.name}: feeds another FIFO; the level cycle takes one FIFO a stream")
-            queues.append(_Queue(stream.name, fifo.outputs[0], fifo_storage(fifo, stream, depths.get(fifo.name))))
+            queues.append(_Queue(stream.name, fifo.outputs[0], fifo_storage(fifo, stream, sizes.get(fifo.name))))
         return queues
 
     def _build(self, frames: int, stalls: Stalls, recorded: set[str]) -> tuple[Machine, np.ndarray, list[str | None]]:
@@ -206,11 +214,14 @@ class CycleModel:
         queues = np.zeros((len(self.queues), QUEUE_COLUMNS), np.int64)
         for row, queue in zip(queues, self.queues, strict=True):
             beats = (frames + 1) * self.streams[queue.source].beats + SLACK
-            look_back = beats if math.isinf(queue.storage.capacity) else int(queue.storage.capacity) + SLACK
+            endless = math.isinf(queue.storage.capacity)
+            look_back = beats if endless else int(queue.storage.capacity) + SLACK
             row[STYLE], row[CAPACITY] = queue.storage.style, min(queue.storage.capacity, LATEST)
-            row[OUT_BASE], row[OUT_MASK] = layout.room(beats if queue.sink in recorded else look_back, beats)
+            is_wire = queue.storage.style == WIRE
+            kept = queue.sink in recorded or (is_wire and queue.source in recorded)
+            row[OUT_BASE], row[OUT_MASK] = layout.room(beats if kept else SLACK if endless else look_back, beats)
             row[IN_BASE], row[IN_MASK] = row[OUT_BASE], row[OUT_MASK]  # of a wire, both are the same handshake
-            if queue.storage.style != WIRE:
+            if not is_wire:
                 row[IN_BASE], row[IN_MASK] = layout.room(beats if queue.source in recorded else look_back, beats)
             if queue.storage.style == BLOCK:
                 row[DRAIN_BASE], row[DRAIN_MASK] = layout.room(look_back, beats)

@@ -9,13 +9,9 @@ import math
 from dataclasses import dataclass
 
 from hwprune.accel.design import Operator, Stream
+from hwprune.accel.fifo_storage import FifoSize, store_style, store_words
 from hwprune.errors import UserError
-from hwprune.sim.cycle.machine import BLOCK, SHIFT
-
-SHALLOW = 33
-"""Depth up to which every FIFO is a shift register."""
-SMALLEST_BLOCK = 9
-"""Address bits of the smallest block RAM."""
+from hwprune.sim.cycle.machine import BLOCK, SHIFT, WIRE
 
 
 @dataclass(frozen=True)
@@ -26,8 +22,8 @@ class Storage:
     capacity: float
 
 
-def fifo_storage(fifo: Operator, stream: Stream, depth: float | None = None) -> Storage:
-    """What `fifo.sv` makes of a FIFO node.
+def fifo_storage(fifo: Operator, stream: Stream, size: FifoSize | None = None) -> Storage:
+    """What ``fifo.sv`` makes of a FIFO node.
 
     Parameters
     ----------
@@ -35,46 +31,23 @@ def fifo_storage(fifo: Operator, stream: Stream, depth: float | None = None) -> 
         The node.
     stream
         Into it.
-    depth
-        In the place of the node's; ``math.inf`` for a FIFO that is never full.
+    size
+        In the place of the node's.
 
     Raises
     ------
     UserError
-        A depth below 2, or UltraRAM.
+        A depth of 1 or below 0, or UltraRAM.
     """
-    depth = fifo.attributes["depth"] if depth is None else depth
-    if math.isinf(depth):
+    size = FifoSize(fifo.attributes["depth"], fifo.attributes["ram_style"]) if size is None else size
+    if size.depth == 0:
+        return Storage(WIRE, 0)
+    if math.isinf(size.depth):
         return Storage(SHIFT, math.inf)
-    if depth < 2:
-        raise UserError(f"FIFO {fifo.name}: a depth of {depth} is below 2")
-    style = memory_style(depth, stream.bits, fifo.attributes["ram_style"])
+    if size.depth < 2:
+        raise UserError(f"FIFO {fifo.name}: a depth of {size.depth} is below 2")
+    depth = int(size.depth)
+    style = store_style(depth, stream.bits, size.ram_style)
     if style == "ultra":
         raise UserError(f"FIFO {fifo.name}: the level cycle has no timing of UltraRAM; set its ram_style to block")
-    if style == "block":
-        return Storage(BLOCK, block_words(depth))
-    return Storage(SHIFT, max(depth - 1, 4) if style == "shift" else depth - 1)
-
-
-def memory_style(depth: int, bits: int, style: str) -> str:
-    """``shift``, ``distributed``, ``block`` or ``ultra``: RAM_STYLE_EFF of `fifo.sv`."""
-    if depth <= SHALLOW:
-        return "shift"
-    if style != "auto":
-        return style
-    if depth <= 64 and bits < 12:
-        return "shift"
-    if depth <= 257 or bits < 5:
-        return "distributed"
-    return "block" if depth <= 2028 else "ultra"
-
-
-def block_words(depth: int) -> int:
-    """Words of the block RAM, which `fifo.sv` makes of one or two powers of two."""
-    needed = depth - 1
-    low = (needed - 1).bit_length()
-    if low > SMALLEST_BLOCK:
-        high = (needed - 2 ** (low - 1) - 1).bit_length()
-        if high < low - 1:
-            return 2 ** (low - 1) + 2 ** max(high, 1)
-    return 2**low
+    return Storage(BLOCK if style == "block" else SHIFT, store_words(depth, style))
