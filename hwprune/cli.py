@@ -75,6 +75,15 @@ _recipe = click.argument("recipe", required=False, type=click.Path(path_type=Pat
 _out = click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Run folder [default: runs/NAME].")
 
 
+_levels = click.option(
+    "--level",
+    type=click.Choice(["csim", "cycle", "rtl"]),
+    multiple=True,
+    help="Run this level only, in place of simulate.levels; may be given again. `cycle` takes seconds: latency, frames "
+    "a second, what limits them.",
+)
+
+
 @main.command(short_help="All stages, from images to the report.")
 @_recipe
 @_out
@@ -94,8 +103,8 @@ def run(recipe: Path | None, out: Path | None) -> None:
 def _stage_command(stage: Stage) -> click.Command:
     """The command that runs one stage, after those before it that are missing."""
 
-    def command(recipe: Path | None, out: Path | None) -> None:
-        _run(recipe, out, stage.name)
+    def command(recipe: Path | None, out: Path | None, level: tuple[str, ...] = ()) -> None:
+        _run(recipe, out, stage.name, level)
 
     reads = ", ".join(f"{name}/" for name in stage.reads) or "the images"
     text = f"""{stage.about[0].upper()}{stage.about[1:]}.
@@ -112,6 +121,8 @@ def _stage_command(stage: Stage) -> click.Command:
         hwprune {stage.name} my.yaml --out runs/first
     """
     short = f"{stage.about[0].upper()}{stage.about[1:]}."
+    if stage.name == "simulate":
+        command = _levels(command)
     return click.command(stage.name, help=text, short_help=short)(_recipe(_out(command)))
 
 
@@ -174,7 +185,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     ctx.exit(0 if checks.runnable(findings) else 1)
 
 
-def _run(path: Path | None, out: Path | None, last: str | None) -> None:
+def _run(path: Path | None, out: Path | None, last: str | None, levels: tuple[str, ...] = ()) -> None:
     from rich.console import Console
 
     from hwprune.flow.run_folder import RunFolder
@@ -183,6 +194,9 @@ def _run(path: Path | None, out: Path | None, last: str | None) -> None:
     from hwprune.recipes import ready_recipe
 
     recipe = load_recipe(ready_recipe("quickstart") if path is None else path)
+    if levels:
+        simulate = recipe.simulate.model_copy(update={"levels": levels})
+        recipe = recipe.model_copy(update={"simulate": simulate})
     folder = RunFolder(out or Path("runs") / recipe.name)
     Runner(recipe, folder, STAGES, Console()).run(last)
     click.echo(folder.root)

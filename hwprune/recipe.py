@@ -108,8 +108,9 @@ class SimulateSettings(_Section):
 
     frames: PositiveInt = 3
     """Frames compared beat by beat on every stream."""
-    csim: bool = True
-    """Also compile the operators' HLS C++ with g++ and compare it, stream by stream."""
+    levels: Annotated[tuple[Literal["csim", "cycle", "rtl"], ...], Field(min_length=1)] = ("csim", "cycle", "rtl")
+    """Levels that run beside the network: `csim`, the operators' HLS C++ compiled with g++; `cycle`, the cycle model
+    (seconds: latency, frames a second, what limits them); `rtl`, Verilator. With the last two, cycles are compared."""
     stall_percent: Annotated[int, Field(ge=0, le=90)] = 30
     """Share of cycles in which a stalled run holds a stream back, in percent; 0 runs without stalls only."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (1, 2)

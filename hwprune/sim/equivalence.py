@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,8 +10,12 @@ from hwprune.accel.design import Design, Stream
 from hwprune.errors import UserError
 from hwprune.quant.integer import IntegerNetwork
 from hwprune.sim.golden import golden_streams
+from hwprune.sim.rate import rate
 from hwprune.sim.simulator import SimResult, Simulator, Trace
 from hwprune.sim.streams import pack, unpack
+
+if TYPE_CHECKING:
+    from hwprune.sim.cycle.model import CycleModel
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,11 @@ class Equivalence:
     cycles_per_frame: int | None = None
     latency_cycles: int | None = None
     level: str = "rtl"
+    cycle_beats: int = 0
+    """Beats whose cycles were compared with the level `cycle`."""
+    cycle_mismatches: int = 0
+    cycle_differences: list[str] = field(default_factory=list)
+    """The first of each stream and run."""
 
     @property
     def streams(self) -> int:
@@ -79,13 +89,19 @@ class Equivalence:
 
     def as_json(self) -> dict:
         """For ``stage.json`` and the report."""
+        cycle = {
+            "beats": self.cycle_beats,
+            "mismatches": self.cycle_mismatches,
+            "differences": self.cycle_differences,
+        }
         return {
-            "levels": ["network", self.level],
+            "levels": ["network", *(["cycle"] if self.cycle_beats else []), self.level],
             "streams": self.streams,
             "beats": self.beats,
             "mismatches": self.mismatches,
             "rows": [asdict(row) for row in self.rows],
             "differences": [str(difference) for difference in self.differences],
+            **({"cycle": cycle} if self.cycle_beats else {}),
         }
 
 
@@ -98,6 +114,7 @@ def check_equivalence(
     *,
     stall_percent: int,
     seeds: Sequence[int],
+    model: "CycleModel | None" = None,
 ) -> Equivalence:
     """Run the frames once at full speed and once for each seed with stalls at all ports, and compare every stream.
 
@@ -115,6 +132,8 @@ def check_equivalence(
         Chance of a stall in each cycle at each port; 0 leaves the stalled runs out.
     seeds
         One stalled run for each.
+    model
+        Of the accelerator: then the cycles of all beats are compared with it, too.
 
     Raises
     ------
@@ -125,6 +144,9 @@ def check_equivalence(
     sent = np.concatenate([images, images[-1:]])
     expected = expected_streams(network, images, set(origin.values()))
     result = Equivalence()
+    if model is not None:
+        from hwprune.sim.cycle.check import compare_cycles
+        from hwprune.sim.cycle.model import Stalls
     for stalls, seed in [(0, 0), *((stall_percent, seed) for seed in seeds if stall_percent)]:
         run = run_frames(
             simulator, design, sent, stall_percent=stalls, seed=seed, record=[stream.name for stream in design.inner]
@@ -136,8 +158,15 @@ def check_equivalence(
             trace, beats = traces[stream.name], stream.beats * len(images)
             trace = Trace(trace.beats[:beats], trace.cycles[:beats])
             compare_stream(result, stream, trace.beats, wanted, len(images), stalls=stalls, cycles=trace.cycles)
+        if model is not None:
+            beats, differences = compare_cycles(design, run, model, len(sent), Stalls(stalls, seed))
+            result.cycle_beats += beats
+            result.cycle_differences += [f"{difference} (stalls: {stalls} %)" for difference in differences]
+            result.cycle_mismatches += sum(difference.count for difference in differences)
         if stalls == 0:
-            result.latency_cycles, result.cycles_per_frame = _timing(run, design, len(sent))
+            ports = {name: trace.cycles for name, trace in run.outputs.items()} | run.input_cycles
+            measured = rate(design, ports, len(sent))
+            result.latency_cycles, result.cycles_per_frame = measured.latency, measured.interval
     return result
 
 
@@ -250,17 +279,6 @@ def compare_stream(
             level=result.level,
         )
     )
-
-
-def _timing(run: SimResult, design: Design, frames: int) -> tuple[int, int]:
-    """Latency of the first frame, and the interval between frames in steady state, in cycles."""
-    ends = np.array(
-        [[run.outputs[s.name].cycles[(f + 1) * s.beats - 1] for f in range(frames)] for s in design.outputs]
-    )
-    latency = int(ends[:, 0].max() - run.first_input)
-    # Of each head by itself: the one that ends the first frame need not be the one that ends the others.
-    interval = round(float((ends[:, -1] - ends[:, 0]).max()) / (frames - 1))
-    return latency, interval
 
 
 def _hang(run: SimResult, design: Design, frames: int) -> str:

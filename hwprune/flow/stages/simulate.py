@@ -1,4 +1,4 @@
-"""simulate: proves that the HLS C++ and the RTL compute what the network computes, and measures the RTL."""
+"""simulate: proves that the HLS C++ and the RTL compute what the network computes, and when."""
 
 from typing import TYPE_CHECKING
 
@@ -9,42 +9,98 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
     from torch import Tensor
+    from torch.utils.data import Dataset
 
+    from hwprune.accel.accelerator import Accelerator
     from hwprune.models.architecture import Architecture
+    from hwprune.quant.integer import IntegerNetwork
+    from hwprune.sim.cycle.model import CycleModel
     from hwprune.sim.equivalence import Equivalence, Row
 
     Predict = Callable[[Tensor], list[Tensor]]
 
 
+TIMING = "timing.json"
+FRAMES = 4
+"""That the cycle model runs for the interval."""
+
+
 def run(context: StageContext) -> Outcome:
-    """Compare every stream of the C++ and of the RTL, and run the validation set through the RTL."""
+    """The levels of the recipe, each against the network; then the validation set through the RTL."""
     import numpy as np
-    from torch.utils.data import Subset
 
     from hwprune.accel.accelerator import Accelerator
     from hwprune.data.dataset import open_dataset
+    from hwprune.quant.store import load_integer
+    from hwprune.sim.csim import check_csim
+
+    settings = context.recipe.simulate
+    network, head_json = load_integer(context.inputs["quantize"])
+    accelerator = Accelerator.load(context.inputs["compile"])
+    val = open_dataset(context.recipe.data).val
+    pixels = np.stack([val[i][0].numpy() for i in range(min(settings.frames, len(val)))])
+    made, results, model = [], {}, None
+    if "cycle" in settings.levels:
+        model, timing = _timing(accelerator, context)
+        made.append(context.folder / TIMING)
+        results |= timing
+    if "csim" in settings.levels:
+        csim = check_csim(accelerator, network, pixels, context.folder / "csim")
+        made.append(_proved(csim, context.folder / "csim.json", network.architecture))
+        results["csim"] = csim.as_json()
+    if "rtl" in settings.levels:
+        files, measured = _rtl(context, accelerator, network, head_json, val, pixels, model)
+        made += files
+        results |= measured
+    return Outcome(tuple(made), results)
+
+
+def _timing(accelerator: "Accelerator", context: StageContext) -> "tuple[CycleModel, dict]":
+    """The cycle model's answer: comes first, for it is there in seconds and knows why an accelerator hangs."""
+    from rich.console import Console
+
+    from hwprune.files import write_json
+    from hwprune.sim.cycle.deadlock import explain
+    from hwprune.sim.cycle.model import CycleModel
+    from hwprune.sim.rate import rate
+
+    model = CycleModel(accelerator.design)
+    run = model.run(FRAMES)
+    if not run.finished:
+        raise UserError(explain(model, run))
+    found = rate(accelerator.design, run.cycles, FRAMES)
+    timing = {"cycles_per_frame": found.interval, "latency_cycles": found.latency}
+    write_json(context.folder / TIMING, {**timing, "frames": FRAMES, "steady": found.steady, "seconds": run.seconds})
+    fps = context.recipe.compile.clock_mhz * 1e6 / found.interval
+    Console(stderr=True).print(
+        f"cycle model: {found.interval} cycles a frame = {fps:.1f} fps at {context.recipe.compile.clock_mhz:g} MHz, "
+        f"latency {found.latency} cycles ({run.seconds:.1f} s)"
+    )
+    return model, timing
+
+
+def _rtl(
+    context: StageContext,
+    accelerator: "Accelerator",
+    network: "IntegerNetwork",
+    head_json: dict,
+    val: "Dataset",
+    pixels: "np.ndarray",
+    model: "CycleModel | None",
+) -> "tuple[list[Path], dict]":
+    """Every stream of the RTL against the network and the cycle model, and the validation set through the RTL."""
+    from torch.utils.data import Subset
+
     from hwprune.detect.evaluate import evaluate
     from hwprune.detect.head import HeadSpec
     from hwprune.flow.detections import save_detections
     from hwprune.quant.integer import integer_predictor
-    from hwprune.quant.store import load_integer
     from hwprune.sim.accelerator import build_simulator, rtl_predictor
-    from hwprune.sim.csim import check_csim
     from hwprune.sim.equivalence import check_equivalence
 
-    settings = context.recipe.simulate
-    network, head_json = load_integer(context.inputs["quantize"])
-    head = HeadSpec.model_validate(head_json)
-    accelerator = Accelerator.load(context.inputs["compile"])
-    val = open_dataset(context.recipe.data).val
-    frames = min(settings.frames, len(val))
-    pixels = np.stack([val[i][0].numpy() for i in range(frames)])
-    made, results = [], {}
-    if settings.csim:
-        csim = check_csim(accelerator, network, pixels, context.folder / "csim")
-        made.append(_proved(csim, context.folder / "csim.json", network.architecture))
-        results["csim"] = csim.as_json()
+    settings, head = context.recipe.simulate, HeadSpec.model_validate(head_json)
     simulator = build_simulator(accelerator.design, context.folder / "verilator")
     equivalence = check_equivalence(
         simulator,
@@ -54,16 +110,17 @@ def run(context: StageContext) -> Outcome:
         pixels,
         stall_percent=settings.stall_percent,
         seeds=settings.seeds,
+        model=model,
     )
-    made.append(_proved(equivalence, context.folder / "equivalence.json", network.architecture))
-    results |= {
+    made = [_proved(equivalence, context.folder / "equivalence.json", network.architecture)]
+    results = {
         "equivalence": equivalence.as_json(),
         "cycles_per_frame": equivalence.cycles_per_frame,
         "latency_cycles": equivalence.latency_cycles,
     }
     predict = _remembering(rtl_predictor(simulator, accelerator))
     wanted_images = len(val) if settings.validation_images is None else settings.validation_images
-    images = Subset(val, range(min(wanted_images or frames, len(val))))
+    images = Subset(val, range(min(wanted_images or len(pixels), len(val))))
     if wanted_images:
         found, wanted = (evaluate(p, images, head)["map50"] for p in (predict, integer_predictor(network)))
         if found != wanted:
@@ -72,8 +129,7 @@ def run(context: StageContext) -> Outcome:
                 "images, though their streams agree: this is a defect of hwprune, please report it with the recipe"
             )
         results |= {"map50": found, "images": len(images)}
-    drawn = save_detections(context.folder, "accelerator", predict, images, head)
-    return Outcome((*made, *drawn), results)
+    return [*made, *save_detections(context.folder, "accelerator", predict, images, head)], results
 
 
 def _proved(equivalence: "Equivalence", path: "Path", architecture: "Architecture") -> "Path":
@@ -89,6 +145,12 @@ def _proved(equivalence: "Equivalence", path: "Path", architecture: "Architectur
             f"{equivalence.mismatches} of {equivalence.beats} beats differ between the network and the level "
             f"{equivalence.level}; the first, in the order of the data flow: {equivalence.differences[0]}. All of them "
             f"are in {path}"
+        )
+    if equivalence.cycle_mismatches:
+        raise UserError(
+            f"{equivalence.cycle_mismatches} of {equivalence.cycle_beats} beats pass in another cycle than the cycle "
+            f"model says; the first: {equivalence.cycle_differences[0]}. This is a defect of hwprune, please report it "
+            f"with the recipe; all of them are in {path}. simulate.levels: [csim, rtl] goes on without the model"
         )
     return path
 
@@ -128,14 +190,17 @@ def _table(equivalence: "Equivalence", architecture: "Architecture"):
         beats, wrong = sum(row.beats for row in rows), sum(row.mismatches for row in rows)
         table.add_row(layer, str(streams), str(beats), str(wrong), style="red" if wrong else "")
     table.add_section()
+    if equivalence.cycle_beats:
+        differ = equivalence.cycle_mismatches
+        table.caption = f"cycles against the cycle model: {equivalence.cycle_beats} beats, {differ} differ"
     table.add_row("all", str(equivalence.streams), str(equivalence.beats), str(equivalence.mismatches), style="bold")
     return table
 
 
 STAGE = Stage(
     name="simulate",
-    about="proves that the HLS C++ (g++) and the RTL (Verilator) compute what the network computes",
-    makes="csim.json, equivalence.json, detections.json",
+    about="proves that the HLS C++ (g++) and the RTL (Verilator) compute what the network computes, and when",
+    makes="timing.json, csim.json, equivalence.json, detections.json",
     reads=("quantize", "compile"),
     sections=("data", "simulate"),
     run=run,

@@ -33,8 +33,8 @@ def _moves(m, queue):
 
 
 @kept
-def run(m, kinds, waiting, line, queued, ends, calls):
-    """Advance operators until none can go on, or ``calls`` of them have been called.
+def run(m, kinds, waiting, line, queued, ends):
+    """Advance operators until none can go on: then each has finished, or waits for another for ever.
 
     Parameters
     ----------
@@ -50,20 +50,10 @@ def run(m, kinds, waiting, line, queued, ends, calls):
         bool (operators,): who stands in line.
     ends
         int64 (2,): head and tail of the line.
-    calls
-        Most kernels to call.
-
-    Returns
-    -------
-    bool
-        Whether the line is empty: then every operator has finished or waits for another for ever.
     """
     before = np.empty(2 * PORTS, np.int64)
     size = len(line)
     while ends[0] != ends[1]:
-        if calls == 0:
-            return False
-        calls -= 1
         i = line[ends[0]]
         ends[0] = (ends[0] + 1) % size
         queued[i] = False
@@ -81,4 +71,3 @@ def run(m, kinds, waiting, line, queued, ends, calls):
                     queued[other] = True
                     line[ends[1]] = other
                     ends[1] = (ends[1] + 1) % size
-    return True

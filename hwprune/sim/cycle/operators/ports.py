@@ -9,17 +9,19 @@ from numba import njit
 from hwprune.sim.cycle.machine import FINISHED, UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, push, take
 from hwprune.sim.cycle.stalls import next_free
 
-BEATS, PERCENT, SEED, PORT = range(4)
+BEATS, PERCENT, SEED, PORT, PACE, FRAME = range(6)
 COUNT, CYCLE = range(2)
 
 
 @njit
 def advance_input(m, i):
-    """Parameters: BEATS to feed, and the stalls."""
+    """Parameters: BEATS to feed, and the stalls; with PACE, beats come evenly, a FRAME of them in so many cycles."""
     p, s, queue = m.parameters[i], m.state[i], m.outputs[i, 0]
     while s[COUNT] < p[BEATS]:
         if p[PERCENT]:
             s[CYCLE] = next_free(p[PERCENT], p[SEED], p[PORT], s[CYCLE])
+        if p[PACE]:
+            s[CYCLE] = max(s[CYCLE], s[COUNT] * p[PACE] // p[FRAME])
         cycle = push(m, queue, s[COUNT], s[CYCLE])
         if cycle == UNKNOWN:
             return WAIT_OUTPUT
