@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 
 import torch
 from common import conclude, say
+from networks import REFERENCE, reference
 
 from hwprune.accel.compile import Goal, compile_accelerator
 from hwprune.models.architecture import Architecture
 from hwprune.models.cost import cost_table, macs
 from hwprune.models.network import Network
-from hwprune.models.yolov3_tiny import yolov3_tiny
 from hwprune.quant.export import export_qonnx
 from hwprune.quant.integer import IntegerNetwork, freeze
 from hwprune.quant.network import QuantNetwork
@@ -24,12 +24,9 @@ from hwprune.quant.precision import Precision
 from hwprune.sim.accelerator import build_simulator
 from hwprune.sim.equivalence import check_equivalence
 
-WIDTHS = (8, 16, 32, 48, 96, 160, 256, 96, 160, 48, 96)
-CLASSES, SIZE = 1, (416, 416)
 
-
-def random_network(table: Architecture) -> IntegerNetwork:
-    """Weights of seed 1, and activations in the ranges that a few random images have."""
+def random_network(table: Architecture, size: tuple[int, int]) -> IntegerNetwork:
+    """Weights of seed 1, and activations in the ranges that a few random images of (height, width) have."""
     torch.manual_seed(1)
     float_network = Network(table)
     for module in float_network.modules():
@@ -41,7 +38,7 @@ def random_network(table: Architecture) -> IntegerNetwork:
     with torch.no_grad():
         network.train()
         for _ in range(3):
-            network(torch.randint(0, 256, (2, 3, *SIZE)) / 255)
+            network(torch.randint(0, 256, (2, 3, *size)) / 255)
     return freeze(network)
 
 
@@ -50,8 +47,8 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=60, help="goal of the folding at 100 MHz")
     parser.add_argument("--frames", type=int, default=1)
     options = parser.parse_args()
-    table = yolov3_tiny(CLASSES, WIDTHS, activation="relu")
-    integer = random_network(table)
+    table, size = reference().table, reference().size
+    integer = random_network(table, size)
     seconds = {}
     with TemporaryDirectory(prefix="full-size-") as temporary:
         folder = Path(temporary)
@@ -63,11 +60,11 @@ def main() -> None:
             seconds[name] = round(time.monotonic() - start, 1)
             return result
 
-        graph = timed("export", lambda: export_qonnx(integer, SIZE, folder / "network.onnx"))
+        graph = timed("export", lambda: export_qonnx(integer, size, folder / "network.onnx"))
         goal = Goal("xc7z020clg400-1", clock_mhz=100, target_fps=options.fps)
         accelerator = timed("compile", lambda: compile_accelerator(graph, folder / "compile", goal, progress=say))
         simulator = timed("verilator", lambda: build_simulator(accelerator.design, folder / "verilator"))
-        images = torch.randint(0, 256, (options.frames, 3, *SIZE), dtype=torch.uint8).numpy()
+        images = torch.randint(0, 256, (options.frames, 3, *size), dtype=torch.uint8).numpy()
         result = timed(
             "simulate",
             lambda: check_equivalence(
@@ -84,10 +81,10 @@ def main() -> None:
         "900 s",
         (seconds["export"] + seconds["compile"] + seconds["verilator"]) / 900,
         {
-            "params": sum(row.parameters for row in cost_table(table, *SIZE)),
-            "macs": macs(table, *SIZE),
-            "widths": WIDTHS,
-            "image": SIZE,
+            "params": sum(row.parameters for row in cost_table(table, *size)),
+            "macs": macs(table, *size),
+            "widths": REFERENCE,
+            "image": size,
         },
         seconds=seconds,
         frames=options.frames,

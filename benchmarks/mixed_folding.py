@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from common import conclude, say
-from full_size import CLASSES, SIZE, WIDTHS, random_network
+from full_size import random_network
+from networks import REFERENCE, reference
 from qonnx.custom_op.registry import getCustomOp
 
 from hwprune.accel import operators
@@ -19,7 +20,6 @@ from hwprune.accel.folding import Budget, fold_to_budget, node_cycles, resources
 from hwprune.accel.lower import lower
 from hwprune.accel.names import transform_named
 from hwprune.models.cost import cost_table
-from hwprune.models.yolov3_tiny import yolov3_tiny
 from hwprune.quant.export import export_qonnx
 from hwprune.sam.settings import FORMS, Sam
 
@@ -40,8 +40,8 @@ def main() -> None:
     from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
 
     sam = Sam(form=options.form, group=options.group, floor=not options.no_floor, shift=options.shift)
-    table = yolov3_tiny(CLASSES, WIDTHS, activation="relu")
-    work = {row.layer: row.macs for row in cost_table(table, *SIZE)}
+    table = reference().table
+    work = {row.layer: row.macs for row in cost_table(table, *reference().size)}
     # The first layer reads 8-bit pixels, and the heads have widths of no use for groups: they stay MAC.
     inner = [name for name in work if name not in (table.layers[0].name, *table.heads)]
     chosen = sorted(inner, key=work.get, reverse=True)[: options.layers]
@@ -52,7 +52,7 @@ def main() -> None:
         operators.register()
         for count in range(len(chosen) + 1):
             mixed = table.with_neurons(dict.fromkeys(chosen[:count], sam))
-            graph = export_qonnx(random_network(mixed), SIZE, folder / "network.onnx")
+            graph = export_qonnx(random_network(mixed, reference().size), reference().size, folder / "network.onnx")
             model = transform_named(lower(graph)[0], SpecializeLayers(PART))
             for node in model.get_nodes_by_op_type("SAMVAU_rtl"):
                 getCustomOp(node).minimize_weight_bit_width(model)
@@ -72,8 +72,8 @@ def main() -> None:
         f"all MAC: {designs[0]['fps']} fps",
         best["fps"] / designs[0]["fps"],
         {
-            "image": SIZE,
-            "widths": WIDTHS,
+            "image": reference().size,
+            "widths": REFERENCE,
             "max_luts": LIMITS.luts,
             "max_dsps": LIMITS.dsps,
             "max_bram18": LIMITS.brams,

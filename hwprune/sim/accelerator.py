@@ -13,9 +13,9 @@ from hwprune.sim.simulator import Simulator
 from hwprune.sim.verilator import build
 
 
-def build_simulator(design: Design, folder: Path) -> Simulator:
+def build_simulator(design: Design, folder: Path, optimise: str = "-O1") -> Simulator:
     """Compile the stitched design; every inner stream can be recorded, every FIFO's fill is read at the end of a
-    run."""
+    run. ``optimise`` as for `hwprune.sim.verilator.build`."""
     return build(
         design.top,
         design.sources,
@@ -23,6 +23,7 @@ def build_simulator(design: Design, folder: Path) -> Simulator:
         taps=[stream.name for stream in design.inner],
         monitors=[monitor for fifo in design.fifos for monitor in (fifo.count, fifo.maxcount)],
         data_folder=design.folder,
+        optimise=optimise,
     )
 
 
