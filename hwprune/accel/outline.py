@@ -180,6 +180,8 @@ def _describe(node: Node, streams: dict[str, Stream]) -> Operator:
         if kind in ("i", "ints") or name in TIMING_TEXTS or (kind == "s" and name.endswith("DataType")):
             value = node.op.get_nodeattr(name)
             attributes[name] = value if isinstance(value, str) else np.asarray(value).tolist()
+    if node.op_type == "SAMVAU_rtl":  # what `auto` comes to depends on its weights
+        attributes["ram_style"] = "block" if node.op.in_block_ram else "distributed"
     return Operator(
         name=node.name,
         op_type=node.op_type,

@@ -77,8 +77,8 @@ def some_type(rng, most=9):
     return f"{rng.choice(['INT', 'UINT'])}{rng.integers(2, most)}"
 
 
-def mvau(rng, name):
-    mw, mh, vectors = (int(v) for v in rng.integers(1, [25, 9, 6]))
+def mvau(rng, name, most_vectors=5):
+    mw, mh, vectors = (int(v) for v in rng.integers(1, [25, 9, most_vectors + 1]))
     x, w = some_type(rng), f"INT{rng.integers(2, 9)}"
     seen, weights = integers(rng, x, (FRAMES * vectors, mw)), integers(rng, w, (mw, mh))
     node = operator("MVAU_rtl", inputs=2, name=name, MW=mw, MH=mh, SIMD=divisor(rng, mw), PE=divisor(rng, mh),

@@ -5,12 +5,14 @@ from numba import njit
 
 from hwprune.sim.cycle.compiled import kept
 from hwprune.sim.cycle.machine import CONSUMER, FINISHED, OFFERED, POPPED, PORTS, PRODUCER, PUSHED
-from hwprune.sim.cycle.operators import fmpadding, ports
+from hwprune.sim.cycle.operators import fmpadding, mvau, ports, samvau
 
-INPUT_PORT, OUTPUT_PORT, FMPADDING = range(3)
+INPUT_PORT, OUTPUT_PORT, FMPADDING, MVAU, SAMVAU = range(5)
 
 KINDS = {
     "FMPadding_rtl": (FMPADDING, fmpadding.timing),
+    "MVAU_rtl": (MVAU, mvau.timing),
+    "SAMVAU_rtl": (SAMVAU, samvau.timing),
 }
 """FINN's name of an operator: number of its kernel, and what makes its parameters."""
 
@@ -24,6 +26,10 @@ def advance(kind, m, i):
         return ports.advance_output(m, i)
     if kind == FMPADDING:
         return fmpadding.advance(m, i)
+    if kind == MVAU:
+        return mvau.advance(m, i)
+    if kind == SAMVAU:
+        return samvau.advance(m, i)
     return FINISHED
 
 

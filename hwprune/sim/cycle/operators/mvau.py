@@ -1,0 +1,128 @@
+"""FINN's MVAU_rtl (``mvu_vvu_axi.sv``, adapted as in `hwprune.accel.rtllib`) with its weights in ``memstream.sv``.
+
+Contract. A vector's beats are replayed once for each of MH/PE folds (`hwprune.sim.cycle.replay`), and one passes into
+the core in every cycle in which there is one, a weight is there, and the core is not locked. Weights are there from
+cycle 5 on for ever: eight reads are in flight, and a read takes six cycles. The last beat of a fold at cycle t makes a
+sum at ``q = t + depth``, ``depth = 4 + ceil(log2 SIMD)``, one more if SIMD is 1; the core never stops. Sums wait in a
+queue in front of an output register, which sum k enters at ``e(k) = max(q(k) + 1, h(k - 1))``; it is offered at ``e(k)
++ 1`` and leaves at h(k). The core is locked from the cycle on after a sum stood at the output, not taken, and another
+in the queue: from ``max(e(k) + 1, q(k + 1) + 1) + 1`` on, if h(k) is not before. It stays so until the second cycle
+after the queue has given away its last sum: ``e(n) + 2`` for the first sum n from k + 1 on with ``q(n + 1) > e(n)``.
+"""
+
+from numba import njit
+
+from hwprune.accel.design import Operator
+from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, push, recall, remember
+from hwprune.sim.cycle.replay import (
+    LAST,
+    REPLAY_PARAMETERS,
+    REPLAY_RINGS,
+    REPLAY_STATE,
+    fill,
+    give,
+    ready,
+    ring_words,
+)
+from hwprune.sim.cycle.timing import Streams, Timing, require
+
+DEPTH = REPLAY_PARAMETERS
+SUMS, SENT, CHECKED, LOCK = range(REPLAY_STATE, REPLAY_STATE + 4)
+"""Sums computed and sent; the sum whose handshake decides on the next lock, and the first locked cycle; 0 if none."""
+MADE, LEFT = REPLAY_RINGS, REPLAY_RINGS + 1
+"""q(k) and h(k)."""
+FIRST_WEIGHT = 5
+LOOK_BACK = 8
+"""Sums beyond those in the pipeline."""
+OFF = ("pumpedCompute", "pumpedMemory", "runtime_writeable_weights", "bodies", "mlo_max_iter")
+
+
+def timing(operator: Operator, streams: Streams) -> Timing:
+    """Of a matrix-vector unit for DSP48E1 or DSP48E2."""
+    attributes = operator.attributes
+    for name in OFF:
+        require(operator, not attributes.get(name, 0), f"{name}={attributes.get(name, 0)}")
+    require(operator, attributes.get("TH", 1) == 1, f"TH={attributes.get('TH', 1)}")
+    simd, pe = attributes["SIMD"], attributes["PE"]
+    beats, folds = attributes["MW"] // simd, attributes["MH"] // pe
+    depth = 4 + (simd - 1).bit_length() + (simd == 1)
+    words = ring_words(beats)
+    flight = 2 * (depth + LOOK_BACK)
+    return Timing((beats, folds, words, 1, FIRST_WEIGHT, depth), rings=(words, words, flight, flight))
+
+
+@njit
+def advance(m, i):
+    """See the module."""
+    p, s = m.parameters[i], m.state[i]
+    while True:
+        _send(m, i)
+        cycle, count = ready(m, i)
+        if count == 0:
+            return WAIT_INPUT
+        while s[LOCK] and cycle >= s[LOCK]:
+            unlocked = _unlocked(m, i)
+            if unlocked == UNKNOWN:
+                fill(m, i)
+                return WAIT_OUTPUT
+            cycle = max(cycle, unlocked)
+        if s[LOCK]:
+            count = min(count, s[LOCK] - cycle)
+        if give(m, i, cycle, count):
+            remember(m, i, MADE, s[SUMS], s[LAST] + p[DEPTH])
+            s[SUMS] += 1
+            if s[LOCK] == 0:
+                _find_lock(m, i)
+
+
+@njit
+def _send(m, i):
+    """Offer the sums that there are, as far as their handshakes are known."""
+    s, k = m.state[i], m.state[i, SENT]
+    while k < s[SUMS]:
+        cycle = push(m, m.outputs[i, 0], k, _shown(m, i, k))
+        if cycle == UNKNOWN:
+            break
+        remember(m, i, LEFT, k, cycle)
+        k += 1
+        s[SENT] = k
+
+
+@njit
+def _shown(m, i, k):
+    """Cycle from which sum ``k`` is offered."""
+    entry = recall(m, i, MADE, k) + 1
+    if k:
+        entry = max(entry, recall(m, i, LEFT, k - 1))
+    return entry + 1
+
+
+@njit
+def _find_lock(m, i):
+    """When the core locks if sum CHECKED has not left by then."""
+    s, k = m.state[i], m.state[i, CHECKED]
+    s[LOCK] = 0
+    if k + 1 < s[SUMS]:
+        s[LOCK] = max(_shown(m, i, k), recall(m, i, MADE, k + 1) + 1) + 1
+
+
+@njit
+def _unlocked(m, i):
+    """First cycle after the next lock, 0 if it does not come about, or UNKNOWN; goes on to the lock after it."""
+    s, k = m.state[i], m.state[i, CHECKED]
+    if s[SENT] <= k:
+        return UNKNOWN
+    unlocked = 0
+    k += 1
+    if recall(m, i, LEFT, k - 1) >= s[LOCK]:
+        while True:
+            if s[SENT] < k:
+                return UNKNOWN
+            entry = _shown(m, i, k) - 1
+            if k + 1 == s[SUMS] or recall(m, i, MADE, k + 1) > entry:
+                break
+            k += 1
+        unlocked = entry + 2
+    s[CHECKED] = k
+    _find_lock(m, i)
+    return unlocked

@@ -1,0 +1,110 @@
+"""Our SAMVAU_rtl (``samvau.sv``): a pipeline that stands still as a whole, behind a replayed vector.
+
+Contract. A vector's beats are replayed once for each of MH/PE folds (`hwprune.sim.cycle.replay`) and fetched one in
+every cycle that is not frozen. The last beat of a fold makes a sum ``depth`` cycles later, frozen ones not counted;
+sum k stands in front of the skid buffer from s(k) on and enters it at ``a(k) = max(s(k), h(k - 2) + 1)``, when its
+spare word is empty. It is offered at ``max(a(k), h(k - 1)) + 1`` and leaves at h(k). The cycles from s(k) to a(k) - 1
+are frozen. ``depth`` is the ROM's read (1, from block RAM 2), the extreme (3 of several operands, else 1; one more
+where a group takes several beats), the adder tree's levels, and the sum.
+"""
+
+from numba import njit
+
+from hwprune.accel.design import Operator
+from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, push, recall, remember
+from hwprune.sim.cycle.replay import (
+    LAST,
+    REPLAY_PARAMETERS,
+    REPLAY_RINGS,
+    REPLAY_STATE,
+    fill,
+    give,
+    ready,
+    ring_words,
+)
+from hwprune.sim.cycle.timing import Streams, Timing, require
+
+DEPTH = REPLAY_PARAMETERS
+SUMS, ENTERED, SENT, PASSED, FROZEN, LATE, FREEZE = range(REPLAY_STATE, REPLAY_STATE + 7)
+"""Sums fetched, in the skid buffer, and sent; those that froze the pipeline before the next fetch; cycles frozen up to
+the next fetch and up to the last sum that entered; cycle in which the next sum reaches the skid buffer, 0 if none."""
+AWAKE, ENTRY, LEFT = range(REPLAY_RINGS, REPLAY_RINGS + 3)
+"""s(k) with frozen cycles not counted, a(k), and h(k)."""
+LOOK_BACK = 8
+"""Sums beyond those in the pipeline."""
+
+
+def timing(operator: Operator, streams: Streams) -> Timing:
+    """Of a SAM unit."""
+    attributes = operator.attributes
+    require(operator, attributes["ram_style"] in ("block", "distributed"), f"ram_style={attributes['ram_style']}")
+    simd, group = attributes["SIMD"], attributes["group"]
+    beats, folds = attributes["MW"] // simd, attributes["MH"] // attributes["PE"]
+    operands = (1 if attributes["form"] == "signed" else 2) * max(1, simd // group)
+    depth = 2 if attributes["ram_style"] == "block" else 1
+    depth += (3 if min(simd, group) > 1 else 1) + (simd < group) + (operands - 1).bit_length() + 1
+    words, flight = ring_words(beats), 2 * (depth + LOOK_BACK)
+    return Timing((beats, folds, words, 0, 0, depth), rings=(words, words, flight, flight, flight))
+
+
+@njit
+def advance(m, i):
+    """See the module."""
+    p, s = m.parameters[i], m.state[i]
+    while True:
+        _send(m, i)
+        cycle, count = ready(m, i)
+        if count == 0:
+            return WAIT_INPUT
+        while s[FREEZE] and cycle >= s[FREEZE]:
+            k = s[PASSED]
+            if k == s[ENTERED]:
+                fill(m, i)
+                return WAIT_OUTPUT
+            entry = recall(m, i, ENTRY, k)
+            cycle = max(cycle, entry)
+            s[FROZEN] = entry - recall(m, i, AWAKE, k)
+            s[PASSED] += 1
+            _find_freeze(m, i)
+        if s[FREEZE]:
+            count = min(count, s[FREEZE] - cycle)
+        if give(m, i, cycle, count):
+            remember(m, i, AWAKE, s[SUMS], s[LAST] - s[FROZEN] + p[DEPTH])
+            s[SUMS] += 1
+            if s[FREEZE] == 0:
+                _find_freeze(m, i)
+
+
+@njit
+def _send(m, i):
+    """Let sums into the skid buffer and offer them, as far as their handshakes are known."""
+    s = m.state[i]
+    while True:
+        k = s[ENTERED]
+        while k < s[SUMS] and k < s[SENT] + 2:
+            awake = recall(m, i, AWAKE, k)
+            entry = awake + s[LATE]
+            if k > 1:
+                entry = max(entry, recall(m, i, LEFT, k - 2) + 1)
+            remember(m, i, ENTRY, k, entry)
+            s[LATE] = entry - awake
+            k += 1
+        s[ENTERED] = k
+        k = s[SENT]
+        if k == s[ENTERED]:
+            return
+        shown = recall(m, i, ENTRY, k)
+        if k:
+            shown = max(shown, recall(m, i, LEFT, k - 1))
+        cycle = push(m, m.outputs[i, 0], k, shown + 1)
+        if cycle == UNKNOWN:
+            return
+        remember(m, i, LEFT, k, cycle)
+        s[SENT] = k + 1
+
+
+@njit
+def _find_freeze(m, i):
+    """When the next sum reaches the skid buffer."""
+    s = m.state[i]
+    s[FREEZE] = recall(m, i, AWAKE, s[PASSED]) + s[FROZEN] if s[PASSED] < s[SUMS] else 0
