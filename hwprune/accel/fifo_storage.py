@@ -84,7 +84,7 @@ def fifo_memory(size: FifoSize, bits: int) -> Memory:
     if style == "shift":
         return Memory(luts=bits * math.ceil(store_words(depth, style) / 32))
     if style == "distributed":
-        return Memory(luts=lut_ram_luts(depth - 1, bits))
+        return Memory(luts=lut_ram_luts(2 ** max(depth - 2, 1).bit_length(), bits))  # `fifo.sv` rounds up
     return sum((_space_memory(words, bits) for words in _block_spaces(depth)), Memory())
 
 
