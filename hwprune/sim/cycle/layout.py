@@ -15,6 +15,7 @@ from hwprune.sim.cycle.machine import (
     IN_BASE,
     IN_MASK,
     LATEST,
+    OFFERS,
     OUT_BASE,
     OUT_MASK,
     PARAMETERS,
@@ -56,7 +57,9 @@ class Member:
     outputs: tuple[str, ...]
 
 
-def build_machine(members: Sequence[Member], queues: Sequence[Queue], frames: int, recorded: set[str]) -> Machine:
+def build_machine(
+    members: Sequence[Member], queues: Sequence[Queue], frames: int, recorded: set[str], offers: set[str]
+) -> Machine:
     """Everything at reset.
 
     Parameters
@@ -69,11 +72,16 @@ def build_machine(members: Sequence[Member], queues: Sequence[Queue], frames: in
         That the recorded streams have room for, and one more.
     recorded
         Streams all of whose cycles are kept.
+    offers
+        Streams, written by an operator or port, whose offers are kept.
     """
     space = _Space()
     rows = np.zeros((len(queues), QUEUE_COLUMNS), np.int64)
     for row, queue in zip(rows, queues, strict=True):
-        _place(row, queue, space, (frames + 1) * queue.beats + SLACK, recorded)
+        beats = (frames + 1) * queue.beats + SLACK
+        _place(row, queue, space, beats, recorded)
+        if queue.source in offers:
+            row[OFFERS], _ = space.room(beats, beats)
     count = len(members)
     inputs, outputs = np.full((count, PORTS), -1, np.int64), np.full((count, PORTS), -1, np.int64)
     parameters, rings = np.zeros((count, PARAMETERS), np.int64), np.zeros((count, 2 * PORTS), np.int64)

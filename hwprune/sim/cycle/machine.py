@@ -28,8 +28,9 @@ WIRE, SHIFT, BLOCK = 0, 1, 2
 
 # Columns of Machine.queues
 STYLE, CAPACITY, PUSHED, POPPED, OFFERED, OFFER, IN_BASE, IN_MASK, OUT_BASE, OUT_MASK = range(10)
-DRAINED, DRAIN_BASE, DRAIN_MASK, PRODUCER, CONSUMER = range(10, 15)
-QUEUE_COLUMNS = 15
+DRAINED, DRAIN_BASE, DRAIN_MASK, PRODUCER, CONSUMER, OFFERS = range(10, 16)
+"""OFFERS: where the producer's offers are recorded; 0 where they are not."""
+QUEUE_COLUMNS = 16
 
 PORTS = 8
 """Most streams on one side of an operator."""
@@ -115,6 +116,8 @@ def take(m, queue, n, cycle):
     q[POPPED] = n + 1
     if q[STYLE] == WIRE:
         q[PUSHED] = n + 1
+        if q[OFFERS]:
+            m.memory[q[OFFERS] + n] = q[OFFER]
 
 
 @njit
@@ -127,6 +130,7 @@ def push(m, queue, n, cycle):
         q[OFFER] = cycle
         q[OFFERED] = n + 1
         return np.int64(UNKNOWN)
+    offer = cycle
     freed = n - q[CAPACITY]  # the beat that has to have left the store
     if freed >= 0:
         if q[STYLE] == SHIFT:
@@ -143,6 +147,8 @@ def push(m, queue, n, cycle):
         cycle = max(cycle, room)
     m.memory[q[IN_BASE] + (n & q[IN_MASK])] = cycle
     q[PUSHED] = n + 1
+    if q[OFFERS]:
+        m.memory[q[OFFERS] + n] = offer
     return cycle
 
 

@@ -17,6 +17,7 @@ from hwprune.sim.cycle.machine import (
     FINISHED,
     IN_BASE,
     LATEST,
+    OFFERS,
     OUT_BASE,
     OUT_MASK,
     POPPED,
@@ -54,6 +55,8 @@ class Run:
     cycles
         For each recorded stream the cycle of each beat's handshake, int32 (beats,); outputs and inputs of the top are
         always there. Operators that need no input for it run a little ahead into the next frame.
+    offers
+        For each stream asked for, the cycle from which each of those beats was offered.
     waiting
         For each operator what it waits for at the end: the name of a stream, and whether it waits for a beat
         (``input``) or for room (``output``); None where it has done all it had to.
@@ -64,6 +67,7 @@ class Run:
     finished: bool
     simulated: int
     cycles: dict[str, np.ndarray]
+    offers: dict[str, np.ndarray]
     waiting: dict[str, tuple[str, str] | None]
     seconds: float
 
@@ -121,6 +125,7 @@ class CycleModel:
         stalls: Stalls = Stalls(),
         pace: int = 0,
         record: Iterable[str] = (),
+        offers: Iterable[str] = (),
         progress: bool = True,
     ) -> Run:
         """Push frames through, one behind the other without a gap.
@@ -135,22 +140,27 @@ class CycleModel:
             Cycles a frame in which the inputs' beats come evenly; 0 for as fast as they are taken.
         record
             Inner streams whose cycles shall be kept.
+        offers
+            Streams that an operator or an input writes, whose offers shall be kept, too.
         progress
             Show a bar if it takes long.
 
         Raises
         ------
         UserError
-            An unknown stream, or a run of more than 2**31 cycles.
+            An unknown stream, one that a FIFO writes among the offers, or a run of more than 2**31 cycles.
         """
-        recorded = set(record) | {stream.name for stream in self.design.streams if stream.role != "inner"}
+        offers = set(offers)
+        recorded = set(record) | offers | {s.name for s in self.design.streams if s.role != "inner"}
         if unknown := sorted(recorded - set(self.streams)):
             raise UserError(f"record: the design has no stream {', '.join(unknown)}")
+        if unwritten := sorted(offers - {queue.source for queue in self.queues}):
+            raise UserError(f"offers: {', '.join(unwritten)} comes out of a FIFO")
         if frames < 1:
             raise UserError(f"frames: {frames} is below 1")
         start = time.monotonic()
         members = self._members(stalls, pace)
-        machine = build_machine(members, self.queues, frames, recorded)
+        machine = build_machine(members, self.queues, frames, recorded, offers)
         waiting, rests, period, simulated = np.zeros(len(members), np.int64), [], None, 0
         kinds = np.array([member.kind for member in members])
         line = track_slow(range(frames), "cycle model", frames) if progress else range(frames)
@@ -164,15 +174,17 @@ class CycleModel:
             if not stalls.percent and frame + 1 < frames:
                 rests = [*rests[-2:], at_rest(machine, self.queues)]
                 period = shift(*rests) if len(rests) == 3 else None
-        cycles = {}
-        for name in sorted(recorded):
-            cycles[name] = self._read(machine, name)
-            if period is not None:
-                cycles[name] = continued(cycles[name], self.streams[name].beats, simulated, frames, period)
+        cycles = {name: self._read(machine, name) for name in sorted(recorded)}
+        offered = {name: self._read(machine, name, offers=True) for name in sorted(offers)}
+        if period is not None:
+            for read in (cycles, offered):
+                for name, known in read.items():
+                    read[name] = continued(known, self.streams[name].beats, simulated, frames, period)
         return Run(
             finished=finished,
             simulated=simulated,
             cycles=cycles,
+            offers=offered,
             waiting={m.name: self._reason(m, code) for m, code in zip(members, waiting, strict=True) if m.name},
             seconds=time.monotonic() - start,
         )
@@ -233,8 +245,10 @@ class CycleModel:
             queues.append(Queue(stream.name, fifo.outputs[0], storage, stream.beats))
         return queues
 
-    def _read(self, machine: Machine, name: str) -> np.ndarray:
+    def _read(self, machine: Machine, name: str, offers: bool = False) -> np.ndarray:
         for row, queue in zip(machine.queues, self.queues, strict=True):
+            if offers and name == queue.source:
+                return machine.memory[row[OFFERS] : row[OFFERS] + row[PUSHED]].copy()
             if name == queue.sink:
                 return machine.memory[row[OUT_BASE] : row[OUT_BASE] + row[POPPED]].copy()
             if name == queue.source:
