@@ -99,7 +99,7 @@ def fifo_choices(bits: int) -> tuple[FifoSize, ...]:
     """FIFOs worth having, from the cheapest on: each is deeper than all that take no more memory."""
     powers = [2**k for k in range(6, DEEPEST.bit_length())]
     blocks = [w for w in powers if w >= 2**SMALLEST_BLOCK]
-    sums = [low + high for low, high in itertools.product(blocks, powers) if high < low]
+    sums = [low + high for low, high in itertools.product(blocks, (32, *powers)) if high < low]
     sizes = [FifoSize(SHALLOW), *(FifoSize(words + 1, "distributed") for words in powers)]
     sizes += [FifoSize(words + 1, "block") for words in (*blocks, *sums)]
     best: list[FifoSize] = []
