@@ -7,6 +7,7 @@ width converter loses cycles; so the units prefer a SIMD that goes with the chan
 fold that goes with their neighbours.
 """
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,18 +17,8 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
 from hwprune.accel.estimates import mvau_luts
+from hwprune.accel.folds import folds
 from hwprune.errors import UserError
-
-# Operator -> (attribute of its parallelism, attribute that it divides).
-_SIMPLE = {
-    "FMPadding_rtl": ("SIMD", "NumChannels"),
-    "Thresholding_rtl": ("PE", "NumChannels"),
-    "MaxPool2d_rtl": ("PE", "Channels"),
-    "UpsampleNearestNeighbour_rtl": ("SIMD", "NumChannels"),
-    "DuplicateStreams_rtl": ("PE", "NumChannels"),
-    "StreamingConcat_rtl": ("SIMD", "ChannelsPerStream"),
-}
-
 
 STRIDE = 1.03
 """From one number of cycles to the next, where designs are tried one by one."""
@@ -195,20 +186,20 @@ def _channels(model: ModelWrapper, node: NodeProto) -> int:
 def _options(node: NodeProto) -> Iterable[dict[str, int]]:
     """The folds of an operator other than a matrix-vector unit, cheapest first; the last is the fastest."""
     operator = getCustomOp(node)
-    if node.op_type in _SIMPLE:
-        attribute, divided = _SIMPLE[node.op_type]
-        return [{attribute: d} for d in _common_divisors(operator.get_nodeattr(divided))]
+    found = folds(node.op_type, operator.get_nodeattr)
+    if not found:
+        raise UserError(f"operator {node.name!r}: {node.op_type} has no folding rule")
+    (fold,) = found
     if node.op_type == "ConvolutionInputGenerator_rtl":
-        channels = operator.get_nodeattr("IFMChannels")
-        narrow = [{"SIMD": d, "parallel_window": 0} for d in _common_divisors(channels)]
-        return [*narrow, {"SIMD": channels, "parallel_window": 1}]
-    raise UserError(f"operator {node.name!r}: {node.op_type} has no folding rule")
+        narrow = [{"SIMD": value, "parallel_window": 0} for value in fold.values]
+        return [*narrow, {"SIMD": fold.values[-1], "parallel_window": 1}]
+    return [{fold.attribute: value} for value in fold.values]
 
 
 def _mvau_options(node: NodeProto, channels: int) -> Iterable[dict[str, int]]:
     """The folds of a matrix-vector unit, cheapest first; the last is the fastest."""
     operator = getCustomOp(node)
-    height, width = operator.get_nodeattr("MH"), operator.get_nodeattr("MW")
+    simd_fold, pe_fold = folds(node.op_type, operator.get_nodeattr)
     # A DSP slice holds the products of several PE with one input: four of 4 bits, two of more.
     lanes = 4 if max(operator.get_input_datatype(i).bitwidth() for i in (0, 1)) <= 4 else 2
 
@@ -218,14 +209,15 @@ def _mvau_options(node: NodeProto, channels: int) -> Iterable[dict[str, int]]:
         # A quarter more slices is worth beats that line up; among equals more SIMD and less PE: fewer accumulators.
         return math.ceil(pe / lanes) * simd * (1 if aligned else 1.25), pe * simd, pe
 
-    folds = [(pe, simd) for pe in _common_divisors(height) for simd in _common_divisors(width)]
-    return ({"PE": pe, "SIMD": simd} for pe, simd in sorted(folds, key=cost))
+    pairs = itertools.product(pe_fold.values, simd_fold.values)
+    return ({"PE": pe, "SIMD": simd} for pe, simd in sorted(pairs, key=cost))
 
 
 def _samvau_options(node: NodeProto, channels: int) -> Iterable[dict[str, int]]:
     """The folds of a unit of SAM neurons, cheapest first; the last is the fastest."""
     operator = getCustomOp(node)
-    height, width, group = (operator.get_nodeattr(name) for name in ("MH", "MW", "group"))
+    simd_fold, pe_fold = folds(node.op_type, operator.get_nodeattr)
+    group = operator.get_nodeattr("group")
 
     def cost(fold: tuple[int, int]) -> tuple[float, int]:
         pe, simd = fold
@@ -233,19 +225,8 @@ def _samvau_options(node: NodeProto, channels: int) -> Iterable[dict[str, int]]:
         # As for the matrix-vector unit; a beat that holds whole groups needs no running maxima.
         return pe * simd * (1 if aligned else 1.25) * (1 if simd % group == 0 else 1.1), pe
 
-    folds = [
-        (pe, simd)
-        for pe in _common_divisors(height)
-        for simd in _common_divisors(width)
-        if max(simd, group) % min(simd, group) == 0
-    ]
-    return ({"PE": pe, "SIMD": simd} for pe, simd in sorted(folds, key=cost))
+    pairs = itertools.product(pe_fold.values, simd_fold.values)
+    return ({"PE": pe, "SIMD": simd} for pe, simd in sorted(pairs, key=cost))
 
 
 _UNITS = {"MVAU_rtl": _mvau_options, "SAMVAU_rtl": _samvau_options}
-
-
-def _common_divisors(number) -> list[int]:
-    numbers = [int(n) for n in number] if hasattr(number, "__iter__") else [int(number)]
-    shared = math.gcd(*numbers)
-    return [d for d in range(1, shared + 1) if shared % d == 0]
