@@ -49,6 +49,7 @@ NETS = {
     "vgg": ((32, True), (64, True), (96, False), (96, True), (128, False)),
 }
 LEARNING_RATE = 3e-3
+"""Of the twins, and of the quantised nets unless ``--rate`` says another one."""
 EDGE_BITS = 8
 MEASURED = 256
 """Training images on which a SAM layer is fitted to the convolution that it replaces."""
@@ -215,7 +216,7 @@ def twin(architecture: Architecture, images: Images, options: argparse.Namespace
     say(f" twin, {widths} channels")
     torch.manual_seed(seed)
     network = Network(architecture)
-    train(network, Variant(), images, options.twin, seed, options.batch)
+    train(network, Variant(), images, options.twin, seed, options.batch, LEARNING_RATE)
     if folder:
         save_model(folder, network)
     return network
@@ -239,15 +240,17 @@ def start(
     return network
 
 
-def train(network: nn.Module, variant: Variant, images: Images, epochs: int, seed: int, batch: int) -> None:
+def train(
+    network: nn.Module, variant: Variant, images: Images, epochs: int, seed: int, batch: int, rate: float
+) -> None:
     """In place: Adam, one cycle, no weight decay."""
     torch.manual_seed(seed)
     layers = [m for m in network.modules() if isinstance(m, SamConv2d)]
     offsets = [p for m in layers for p in (m.positive, m.negative, m.polarity) if p is not None]
     known = {id(p) for p in offsets}
-    groups = [{"params": [p for p in network.parameters() if id(p) not in known], "lr": LEARNING_RATE}]
+    groups = [{"params": [p for p in network.parameters() if id(p) not in known], "lr": rate}]
     if offsets:
-        groups.append({"params": offsets, "lr": LEARNING_RATE * variant.factor})
+        groups.append({"params": offsets, "lr": rate * variant.factor})
     optimizer = torch.optim.Adam(groups)
     x, y = images.train
     steps = len(x) // batch
@@ -277,7 +280,7 @@ def measure(name: str, images: Images, options: argparse.Namespace, seed: int) -
     taken = cost(architecture, variant, size)
     began = time.monotonic()
     network = start(variant, architecture, images, options, seed)
-    train(network, variant, images, options.epochs, seed, options.batch)
+    train(network, variant, images, options.epochs, seed, options.batch, options.rate)
     return {
         **key(name, images, options, seed),
         "neuron": variant.sam.model_dump() if variant.sam else "mac",
@@ -307,12 +310,14 @@ def key(name: str, images: Images, options: argparse.Namespace, seed: int) -> di
         "twin_epochs": options.twin,
         "epochs": options.epochs,
         "batch": options.batch,
+        "learning_rate": options.rate,
         "seed": seed,
     }
 
 
+@cache
 def commit() -> str:
-    """The checkout's, or ``unknown``."""
+    """The checkout's when it is first asked, or ``unknown``."""
     run = subprocess.run(["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"],
                          capture_output=True, text=True)  # fmt: skip
     return run.stdout.strip() or "unknown"
@@ -328,6 +333,9 @@ def main() -> None:
     parser.add_argument("--net", choices=NETS, help="`digits` for digits, `small` for CIFAR-10 if not given")
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--twin", type=int, default=0, help="epochs of a float twin to start from; 0: from scratch")
+    parser.add_argument(
+        "--rate", type=float, default=LEARNING_RATE, help="greatest learning rate of the quantised nets"
+    )
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--test", action="store_true", help="measure the test accuracy too")
@@ -338,10 +346,11 @@ def main() -> None:
         parser.error(f"no variant {', '.join(unknown)}; there are {', '.join(VARIANTS)}")
     if min(options.epochs, options.batch, options.threads) < 1:
         parser.error("--epochs, --batch and --threads are at least 1")
-    if options.twin < 0:
-        parser.error("--twin is not negative")
+    if options.twin < 0 or not 0 < options.rate < 1:
+        parser.error("--twin is not negative, --rate between 0 and 1")
     options.net = options.net or ("small" if options.data else "digits")
     torch.set_num_threads(options.threads)
+    commit()  # before others change it
     try:
         images = cifar10(options.data, options.images, options.half) if options.data else digits()
         rows = json.loads(options.out.read_text()) if options.out and options.out.exists() else []

@@ -65,7 +65,7 @@ def test_as_wide_as_the_purse_allows(name):
 @pytest.mark.parametrize("name", ["mac", "signed1-floor", "binary", "ternary"])
 def test_every_net_starts_from_the_same_twin(name, tmp_path):
     images, variant = digits(96), VARIANTS[name]
-    options = argparse.Namespace(net="digits", twin=1, epochs=1, batch=32, out=tmp_path / "rows.json")
+    options = argparse.Namespace(net="digits", twin=1, epochs=1, batch=32, rate=1e-3, out=tmp_path / "rows.json")
     architecture = table("digits", variant, images, channels("digits", variant, images))
     mac = table("digits", Variant(), images, channels("digits", Variant(), images))
     first = twin(mac, images, options, 0)
