@@ -35,4 +35,5 @@ def mvau_cases(rng: np.random.Generator, count: int) -> list[Instance]:
 def samvau_cases(rng: np.random.Generator, count: int) -> list[Instance]:
     """All forms and folds, groups within a beat and over several, ROMs in block RAM and not: chosen ones first."""
     settings = [*FIXED, *(random_settings(rng) for _ in range(count - len(FIXED)))][:count]
-    return [sam_instance(make(f"samvau_{k}", rng, **setting), rng) for k, setting in enumerate(settings)]
+    made = [make(f"samvau_{k}", rng, vectors=int(rng.integers(1, 21)), **one) for k, one in enumerate(settings)]
+    return [sam_instance(case, rng) for case in made]

@@ -6,27 +6,92 @@ an output register, filled when it is empty or being read (AHEAD = 1); ours has 
 from ``w(n) + 1 + AHEAD`` on for the first time, one in every cycle; it is read AHEAD of a beat: at the cycle of the
 beat before. Words are taken as long as there is room, whatever the passes wait for.
 
-A kernel asks `ready`, moves the cycle to when its own pipeline goes on, and tells `give`. Parameters and state begin
-with those named here; so do the rings.
+A kernel calls `give` for a pass, and says from when to when its own pipeline takes beats. Its parameters, state and
+rings begin with those named here.
 """
 
 from numba import njit
 
 from hwprune.sim.cycle.machine import UNKNOWN, offered, recall, remember, take
 
-BEATS, PASSES, CAPACITY, AHEAD, START = range(5)
-"""Of a vector; how often each is given; words of the ring; 1 with an output register; first cycle for a beat."""
-REPLAY_PARAMETERS = 5
+BEATS, PASSES, CAPACITY, AHEAD = range(4)
+"""Of a vector; how often each is given; words of the ring; 1 with an output register."""
+REPLAY_PARAMETERS = 4
 TAKEN, FREED, FIRST, BEAT, PASS, LAST = range(6)
 """Words taken and freed; first word of the vector; place in it; cycle of the last beat given."""
 REPLAY_STATE = 6
 WRITTEN, FREE = range(2)
 REPLAY_RINGS = 2
 
+ENDED, STARVED, STOPPED = range(3)
+"""A pass is over, its last beat at LAST; the next word is not known; the next beat would come at STOP or later."""
+
 
 def ring_words(beats: int) -> int:
     """Of both modules' rings: a power of two, and two at least."""
     return max(2, 1 << (beats - 1).bit_length())
+
+
+@njit(inline="always")
+def give(m, i, start, stop):
+    """Give beats of one pass, none before cycle ``start``, none from ``stop`` on: ENDED, STARVED or STOPPED."""
+    p, s = m.parameters[i], m.state[i]
+    beat, last, beats = s[BEAT], s[LAST], p[BEATS]
+    reason = ENDED
+    if p[PASSES] == 1:
+        n = s[TAKEN]
+        while beat < beats:
+            cycle = offered(m, m.inputs[i, 0], n)
+            if cycle == UNKNOWN:
+                reason = STARVED
+                break
+            cycle = max(cycle, start)
+            if cycle >= stop:
+                reason = STOPPED
+                break
+            take(m, m.inputs[i, 0], n, cycle)
+            last = cycle
+            n += 1
+            beat += 1
+        s[TAKEN] = n
+    elif s[PASS] == 0:
+        first, ahead = s[FIRST], 1 + p[AHEAD]
+        while beat < beats:
+            if first + beat == s[TAKEN]:
+                fill(m, i)
+                if first + beat == s[TAKEN]:
+                    reason = STARVED
+                    break
+            cycle = max(recall(m, i, WRITTEN, first + beat) + ahead, last + 1, start)
+            if cycle >= stop:
+                reason = STOPPED
+                break
+            last = cycle
+            beat += 1
+    else:
+        cycle = max(last + 1, start)
+        count = min(beats - beat, stop - cycle)
+        if count > 0:
+            if s[PASS] == p[PASSES] - 1:
+                n, ahead = s[FREED], p[AHEAD]
+                remember(m, i, FREE, n, last if ahead else cycle)
+                for k in range(1, count):
+                    remember(m, i, FREE, n + k, cycle + k - ahead)
+                s[FREED] = n + count
+            last = cycle + count - 1
+            beat += count
+        if beat < beats:
+            reason = STOPPED
+    s[LAST] = last
+    if reason == ENDED:
+        beat = 0
+        if p[PASSES] > 1:
+            s[PASS] += 1
+            if s[PASS] == p[PASSES]:
+                s[PASS] = 0
+                s[FIRST] += beats
+    s[BEAT] = beat
+    return reason
 
 
 @njit
@@ -46,50 +111,3 @@ def fill(m, i):
         remember(m, i, WRITTEN, n, cycle)
         n += 1
     s[TAKEN] = n
-
-
-@njit
-def ready(m, i):
-    """First cycle in which the next beat can be given, and how many can follow it without a gap; UNKNOWN, 0 if unknown.
-
-    The count includes the first; the beats are of one pass.
-    """
-    p, s = m.parameters[i], m.state[i]
-    if p[PASSES] == 1:
-        cycle = offered(m, m.inputs[i, 0], s[TAKEN])
-        if cycle == UNKNOWN:
-            return cycle, 0
-        return max(cycle, p[START]), 1
-    if s[PASS]:
-        return s[LAST] + 1, p[BEATS] - s[BEAT]
-    word = s[FIRST] + s[BEAT]
-    if word == s[TAKEN]:
-        fill(m, i)
-        if word == s[TAKEN]:
-            return UNKNOWN, 0
-    return max(recall(m, i, WRITTEN, word) + 1 + p[AHEAD], s[LAST] + 1, p[START]), 1
-
-
-@njit
-def give(m, i, cycle, count):
-    """Beats pass from ``cycle`` on, one a cycle; whether they end a pass."""
-    p, s = m.parameters[i], m.state[i]
-    if p[PASSES] == 1:
-        take(m, m.inputs[i, 0], s[TAKEN], cycle)
-        s[TAKEN] += 1
-    elif s[PASS] == p[PASSES] - 1:
-        n = s[FREED]
-        remember(m, i, FREE, n, s[LAST] if p[AHEAD] else cycle)
-        for k in range(1, count):
-            remember(m, i, FREE, n + k, cycle + k - p[AHEAD])
-        s[FREED] = n + count
-    s[LAST] = cycle + count - 1
-    s[BEAT] += count
-    if s[BEAT] < p[BEATS]:
-        return False
-    s[BEAT] = 0
-    s[PASS] += 1
-    if s[PASS] == p[PASSES]:
-        s[PASS] = 0
-        s[FIRST] += p[BEATS]
-    return True

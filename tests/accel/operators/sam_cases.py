@@ -29,7 +29,7 @@ class SamCase:
         """Integers (frames * vectors, MW) over the whole range of their type, the ends more often."""
         datatype = self.op.get_input_datatype()
         low, high = int(datatype.min()), int(datatype.max())
-        shape = (frames * VECTORS, self.op.get_nodeattr("MW"))
+        shape = (frames * self.op.get_nodeattr("numInputVectors")[-1], self.op.get_nodeattr("MW"))
         values = rng.integers(low, high, shape, endpoint=True)
         return np.where(rng.random(shape) < 0.3, rng.choice([low, high], shape), values)
 
@@ -69,7 +69,7 @@ def distance_codes(rng: np.random.Generator, mw: int, mh: int, group: int, bits:
 
 
 def make(name: str, rng: np.random.Generator, *, mw, mh, simd, pe, group, form="difference", x="UINT4", bits=4, shift=0,
-         floor=0, signs=None, minimize=True, **attributes) -> SamCase:  # fmt: skip
+         floor=0, signs=None, minimize=True, vectors=VECTORS, **attributes) -> SamCase:  # fmt: skip
     """A unit with random weights; ``signs`` for the form maxmin; types as the weights need them, if ``minimize``."""
     p = distance_codes(rng, mw, mh, group, bits, floor)
     n = None if form == "signed" else distance_codes(rng, mw, mh, group, bits, floor)
@@ -80,10 +80,10 @@ def make(name: str, rng: np.random.Generator, *, mw, mh, simd, pe, group, form="
     node = helper.make_node(
         "SAMVAU_rtl", ["x", *weights], ["y"], name=name, domain="finn.custom_op.fpgadataflow.rtl",
         backend="fpgadataflow", MW=mw, MH=mh, SIMD=simd, PE=pe, form=form, group=group, shift=shift, floor=floor,
-        inputDataType=x, weightDataType=f"UINT{bits}", outputDataType="INT24", numInputVectors=[1, VECTORS],
+        inputDataType=x, weightDataType=f"UINT{bits}", outputDataType="INT24", numInputVectors=[1, vectors],
         **attributes,
     )  # fmt: skip
-    ends = [helper.make_tensor_value_info(t, TensorProto.FLOAT, [1, VECTORS, c]) for t, c in (("x", mw), ("y", mh))]
+    ends = [helper.make_tensor_value_info(t, TensorProto.FLOAT, [1, vectors, c]) for t, c in (("x", mw), ("y", mh))]
     model = ModelWrapper(qonnx_make_model(helper.make_graph([node], name, ends[:1], ends[1:])))
     model.set_tensor_datatype("x", DataType[x])
     for key, value in weights.items():

@@ -13,22 +13,24 @@ after the queue has given away its last sum: ``e(n) + 2`` for the first sum n fr
 from numba import njit
 
 from hwprune.accel.design import Operator
-from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, push, recall, remember
+from hwprune.sim.cycle.machine import LATEST, UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, push, recall, remember
 from hwprune.sim.cycle.replay import (
     LAST,
     REPLAY_PARAMETERS,
     REPLAY_RINGS,
     REPLAY_STATE,
+    STARVED,
+    STOPPED,
     fill,
     give,
-    ready,
     ring_words,
 )
 from hwprune.sim.cycle.timing import Streams, Timing, require
 
 DEPTH = REPLAY_PARAMETERS
-SUMS, SENT, CHECKED, LOCK = range(REPLAY_STATE, REPLAY_STATE + 4)
-"""Sums computed and sent; the sum whose handshake decides on the next lock, and the first locked cycle; 0 if none."""
+SUMS, SENT, CHECKED, LOCK, UNLOCKED = range(REPLAY_STATE, REPLAY_STATE + 5)
+"""Sums computed and sent; the sum whose handshake decides on the next lock, and the first locked cycle, 0 if none;
+first cycle after the last lock."""
 MADE, LEFT = REPLAY_RINGS, REPLAY_RINGS + 1
 """q(k) and h(k)."""
 FIRST_WEIGHT = 5
@@ -48,29 +50,26 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     depth = 4 + (simd - 1).bit_length() + (simd == 1)
     words = ring_words(beats)
     flight = 2 * (depth + LOOK_BACK)
-    return Timing((beats, folds, words, 1, FIRST_WEIGHT, depth), rings=(words, words, flight, flight))
+    return Timing((beats, folds, words, 1, depth), rings=(words, words, flight, flight))
 
 
 @njit
 def advance(m, i):
     """See the module."""
     p, s = m.parameters[i], m.state[i]
+    _send(m, i)
     while True:
-        _send(m, i)
-        cycle, count = ready(m, i)
-        if count == 0:
+        reason = give(m, i, max(s[UNLOCKED], FIRST_WEIGHT), s[LOCK] or LATEST)
+        if reason == STARVED:
             return WAIT_INPUT
-        while s[LOCK] and cycle >= s[LOCK]:
-            unlocked = _unlocked(m, i)
-            if unlocked == UNKNOWN:
+        if reason == STOPPED:
+            if not _unlock(m, i):
                 fill(m, i)
                 return WAIT_OUTPUT
-            cycle = max(cycle, unlocked)
-        if s[LOCK]:
-            count = min(count, s[LOCK] - cycle)
-        if give(m, i, cycle, count):
+        else:
             remember(m, i, MADE, s[SUMS], s[LAST] + p[DEPTH])
             s[SUMS] += 1
+            _send(m, i)
             if s[LOCK] == 0:
                 _find_lock(m, i)
 
@@ -85,10 +84,10 @@ def _send(m, i):
             break
         remember(m, i, LEFT, k, cycle)
         k += 1
-        s[SENT] = k
+    s[SENT] = k
 
 
-@njit
+@njit(inline="always")
 def _shown(m, i, k):
     """Cycle from which sum ``k`` is offered."""
     entry = recall(m, i, MADE, k) + 1
@@ -97,7 +96,7 @@ def _shown(m, i, k):
     return entry + 1
 
 
-@njit
+@njit(inline="always")
 def _find_lock(m, i):
     """When the core locks if sum CHECKED has not left by then."""
     s, k = m.state[i], m.state[i, CHECKED]
@@ -107,22 +106,21 @@ def _find_lock(m, i):
 
 
 @njit
-def _unlocked(m, i):
-    """First cycle after the next lock, 0 if it does not come about, or UNKNOWN; goes on to the lock after it."""
+def _unlock(m, i):
+    """Find the end of the lock, if it comes about, and the next; False if sums have to leave before that is known."""
     s, k = m.state[i], m.state[i, CHECKED]
     if s[SENT] <= k:
-        return UNKNOWN
-    unlocked = 0
+        return False
     k += 1
     if recall(m, i, LEFT, k - 1) >= s[LOCK]:
         while True:
             if s[SENT] < k:
-                return UNKNOWN
+                return False
             entry = _shown(m, i, k) - 1
             if k + 1 == s[SUMS] or recall(m, i, MADE, k + 1) > entry:
                 break
             k += 1
-        unlocked = entry + 2
+        s[UNLOCKED] = entry + 2
     s[CHECKED] = k
     _find_lock(m, i)
-    return unlocked
+    return True

@@ -11,23 +11,24 @@ where a group takes several beats), the adder tree's levels, and the sum.
 from numba import njit
 
 from hwprune.accel.design import Operator
-from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, push, recall, remember
+from hwprune.sim.cycle.machine import LATEST, UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, push, recall, remember
 from hwprune.sim.cycle.replay import (
     LAST,
     REPLAY_PARAMETERS,
     REPLAY_RINGS,
     REPLAY_STATE,
+    STARVED,
+    STOPPED,
     fill,
     give,
-    ready,
     ring_words,
 )
 from hwprune.sim.cycle.timing import Streams, Timing, require
 
 DEPTH = REPLAY_PARAMETERS
-SUMS, ENTERED, SENT, PASSED, FROZEN, LATE, FREEZE = range(REPLAY_STATE, REPLAY_STATE + 7)
-"""Sums fetched, in the skid buffer, and sent; those that froze the pipeline before the next fetch; cycles frozen up to
-the next fetch and up to the last sum that entered; cycle in which the next sum reaches the skid buffer, 0 if none."""
+SUMS, ENTERED, SENT, LATE, PASSED, FROZEN, THAWED, FREEZE = range(REPLAY_STATE, REPLAY_STATE + 8)
+"""Sums fetched, let into the skid buffer, and sent; cycles frozen up to the last that was let in. As the next fetch
+sees it: sums let in, cycles frozen, the end of the last freeze, and the start of the next, 0 if there is none."""
 AWAKE, ENTRY, LEFT = range(REPLAY_RINGS, REPLAY_RINGS + 3)
 """s(k) with frozen cycles not counted, a(k), and h(k)."""
 LOOK_BACK = 8
@@ -44,33 +45,31 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     depth = 2 if attributes["ram_style"] == "block" else 1
     depth += (3 if min(simd, group) > 1 else 1) + (simd < group) + (operands - 1).bit_length() + 1
     words, flight = ring_words(beats), 2 * (depth + LOOK_BACK)
-    return Timing((beats, folds, words, 0, 0, depth), rings=(words, words, flight, flight, flight))
+    return Timing((beats, folds, words, 0, depth), rings=(words, words, flight, flight, flight))
 
 
 @njit
 def advance(m, i):
     """See the module."""
     p, s = m.parameters[i], m.state[i]
+    _send(m, i)
     while True:
-        _send(m, i)
-        cycle, count = ready(m, i)
-        if count == 0:
+        reason = give(m, i, s[THAWED], s[FREEZE] or LATEST)
+        if reason == STARVED:
             return WAIT_INPUT
-        while s[FREEZE] and cycle >= s[FREEZE]:
+        if reason == STOPPED:
             k = s[PASSED]
             if k == s[ENTERED]:
                 fill(m, i)
                 return WAIT_OUTPUT
-            entry = recall(m, i, ENTRY, k)
-            cycle = max(cycle, entry)
-            s[FROZEN] = entry - recall(m, i, AWAKE, k)
+            s[THAWED] = recall(m, i, ENTRY, k)
+            s[FROZEN] = s[THAWED] - recall(m, i, AWAKE, k)
             s[PASSED] += 1
             _find_freeze(m, i)
-        if s[FREEZE]:
-            count = min(count, s[FREEZE] - cycle)
-        if give(m, i, cycle, count):
+        else:
             remember(m, i, AWAKE, s[SUMS], s[LAST] - s[FROZEN] + p[DEPTH])
             s[SUMS] += 1
+            _send(m, i)
             if s[FREEZE] == 0:
                 _find_freeze(m, i)
 
@@ -103,7 +102,7 @@ def _send(m, i):
         s[SENT] = k + 1
 
 
-@njit
+@njit(inline="always")
 def _find_freeze(m, i):
     """When the next sum reaches the skid buffer."""
     s = m.state[i]
