@@ -1,0 +1,180 @@
+"""What to change next for more speed, in one sentence: a fold, a FIFO, or a port."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from hwprune.accel.design import Fifo, Operator
+from hwprune.accel.folds import folds
+from hwprune.sim.cycle.model import CycleModel
+from hwprune.sim.cycle.observe import finished
+from hwprune.sim.cycle.occupancy import peak
+from hwprune.sim.cycle.sizing import UNBOUNDED
+from hwprune.sim.rate import rate
+
+NEAR = 0.99
+"""An operator limits if its own interval is at least this share of the accelerator's."""
+TRIALS = 8
+"""FIFOs that are tried one by one, those first whose producers are blocked most."""
+CONVERTER, WINDOW = "StreamingDataWidthConverter_rtl", "ConvolutionInputGenerator_rtl"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What limits an accelerator, and what to do about it.
+
+    Attributes
+    ----------
+    limit
+        ``fold``: an operator's own work; ``full``: the same, but it is fully parallel; ``port``: the top's input brings
+        a frame no faster; ``fifo``: a FIFO is too small; ``join``: operators hold each other up without a FIFO.
+    where
+        The operator, the input stream, the FIFO, or the stream without one.
+    attribute, now, then
+        Of a fold: ``PE``, ``SIMD`` or ``parallel_window``, its value, and the next that FINN allows. Of a FIFO:
+        ``depth``, the beats it holds, and those that it has to hold.
+    text
+        In one sentence.
+    """
+
+    limit: Literal["fold", "full", "port", "fifo", "join"]
+    where: str
+    attribute: str | None
+    now: int | None
+    then: int | None
+    text: str
+
+
+def advise(model: CycleModel, own: Mapping[str, int], blocked: Mapping[str, int], interval: int, frames: int) -> Advice:
+    """Find what limits an accelerator.
+
+    Parameters
+    ----------
+    model
+        Of the accelerator.
+    own
+        For each operator its own interval.
+    blocked
+        For each operator the cycles a frame in which it is blocked.
+    interval
+        The accelerator's.
+    frames
+        Of a run that has settled.
+    """
+    slowest, *others = sorted(model.operators, key=lambda operator: -own[operator.name])
+    if own[slowest.name] >= NEAR * interval:
+        follows = f"; {others[0].name} follows with {own[others[0].name]:,}" if others else ""
+        return _on_operator(model, slowest, own[slowest.name], follows)
+    best = _interval(model, [fifo.name for fifo in model.design.fifos], frames)
+    if best < NEAR * interval:
+        return _on_fifos(model, blocked, interval, best, frames)
+    return _on_join(model, blocked, interval, slowest, own[slowest.name])
+
+
+def _on_operator(model: CycleModel, operator: Operator, own: int, follows: str) -> Advice:
+    limits = f"{operator.name} limits with {own:,} cycles a frame"
+    if operator.op_type == CONVERTER:
+        # It has no fold of its own: the operator on the side of the narrower beats decides.
+        source, sink = (model.streams[name] for name in (operator.inputs[0], operator.outputs[0]))
+        narrow = max(source, sink, key=lambda stream: stream.beats)
+        limits += f", for {narrow.name} has {narrow.beats:,} beats"
+        other = _operator_at(model, narrow.name, upstream=narrow is source)
+        operator = other or operator
+        fold = _next_fold(operator, "PE" if narrow is source else "SIMD")
+    else:
+        fold = _next_fold(operator)
+    if fold:
+        attribute, now, then, rule = fold
+        text = f"{limits}: raise {attribute} of {operator.name} from {now} to {then} ({rule}){follows}"
+        return Advice("fold", operator.name, attribute, now, then, text)
+    for stream in model.design.inputs:
+        if stream.name in operator.inputs and stream.beats >= NEAR * own:
+            text = (
+                f"the input {stream.name} limits: a frame is {stream.beats:,} beats, one a cycle at most, and "
+                f"{operator.name} behind it takes no wider ones"
+            )
+            return Advice("port", stream.name, None, None, None, text)
+    text = f"{limits}, though it is as parallel as it can be: only fewer channels or pixels make it faster"
+    return Advice("full", operator.name, None, None, None, text)
+
+
+def _next_fold(operator: Operator, side: str | None = None) -> tuple[str, int, int, str] | None:
+    """Attribute, its value, the next one, and the rule: the smallest step; among equals SIMD, which adds no sums.
+
+    Of a unit, ``side`` names the attribute of the stream that shall become wider.
+    """
+    attributes = operator.attributes
+    found = folds(operator.op_type, attributes.__getitem__)
+    steps = []
+    for fold in found:
+        now = attributes[fold.attribute]
+        wider = [value for value in fold.values if value > now]
+        if wider and (side in (None, fold.attribute) or len(found) == 1):
+            divided = attributes[fold.divides]
+            of = f"{fold.divides} {divided if isinstance(divided, int) else ', '.join(map(str, divided))}"
+            steps.append((wider[0] / now, fold.attribute, now, wider[0], f"{of} % {fold.attribute} == 0"))
+    if steps:
+        return min(steps, key=lambda step: step[0])[1:]
+    if operator.op_type == WINDOW and not attributes.get("parallel_window"):
+        return "parallel_window", 0, 1, "SIMD is IFMChannels"
+    return None
+
+
+def _on_fifos(model: CycleModel, blocked: Mapping[str, int], interval: int, best: int, frames: int) -> Advice:
+    """The FIFO that alone gains most, if any does; then it is named with the depth it takes at the speed gained."""
+    ahead = {fifo: blocked.get(model.streams[fifo.source].producer, 0) for fifo in model.design.fifos}
+    fifos = sorted(ahead, key=lambda fifo: -ahead[fifo])[:TRIALS]
+    gains = {fifo: _interval(model, [fifo.name], frames) for fifo in fifos}
+    fifo = min(gains, key=gains.get)
+    now = _depth(model, fifo)
+    if gains[fifo] > NEAR * interval:
+        text = (
+            f"FIFOs limit together: without any limit the interval is {best:,} instead of {interval:,} cycles; the "
+            f"operators in front of these are blocked most: {', '.join(fifo.name for fifo in fifos if ahead[fifo])}"
+        )
+        return Advice("fifo", fifos[0].name, "depth", _depth(model, fifos[0]), None, text)
+    ends, deeper = (fifo.source, fifo.sink), model.resized({**model.sizes, fifo.name: UNBOUNDED})
+    run = finished(deeper, frames, record=ends, pace=gains[fifo])
+    needed = int(peak(*(run.cycles[name] for name in ends)))
+    text = (
+        f"FIFO {fifo.name} limits: with room for {needed:,} beats (now {now:,}) the interval is {gains[fifo]:,} "
+        f"instead of {interval:,} cycles"
+    )
+    return Advice("fifo", fifo.name, "depth", now, needed, text)
+
+
+def _on_join(model: CycleModel, blocked: Mapping[str, int], interval: int, slowest: Operator, own: int) -> Advice:
+    buffered = {fifo.source for fifo in model.design.fifos}
+    wires = [
+        (blocked[operator.name], name)
+        for operator in model.operators
+        for name in operator.outputs
+        if name not in buffered and model.streams[name].consumer
+    ]
+    text = (
+        f"no operator takes more than {own:,} of the {interval:,} cycles by itself ({slowest.name}), and deeper FIFOs "
+        "do not help: operators hold each other up"
+    )
+    if not wires:
+        return Advice("join", slowest.name, None, None, None, text)
+    stream = model.streams[max(wires)[1]]
+    text += f", most of all {stream.producer} and {stream.consumer}, which have no FIFO between them"
+    return Advice("join", stream.name, None, None, None, text)
+
+
+def _interval(model: CycleModel, unbounded: list[str], frames: int) -> int:
+    """The accelerator's, if some FIFOs are never full."""
+    run = finished(model.resized({**model.sizes, **dict.fromkeys(unbounded, UNBOUNDED)}), frames)
+    return rate(model.design, run.cycles, frames).interval
+
+
+def _operator_at(model: CycleModel, stream: str, upstream: bool) -> Operator | None:
+    """The operator at the far end of a stream, FIFOs left out; None for a port."""
+    queue = next(queue for queue in model.queues if stream in (queue.source, queue.sink))
+    end = model.streams[queue.source].producer if upstream else model.streams[queue.sink].consumer
+    return next((operator for operator in model.operators if operator.name == end), None)
+
+
+def _depth(model: CycleModel, fifo: Fifo) -> int:
+    size = model.sizes.get(fifo.name)
+    return fifo.depth if size is None else int(size.depth)
