@@ -5,14 +5,17 @@ from numba import njit
 
 from hwprune.sim.cycle.compiled import kept
 from hwprune.sim.cycle.machine import CONSUMER, FINISHED, OFFERED, POPPED, PORTS, PRODUCER, PUSHED
-from hwprune.sim.cycle.operators import fmpadding, mvau, ports, samvau
+from hwprune.sim.cycle.operators import concat, duplicate, fmpadding, mvau, ports, samvau, thresholding
 
-INPUT_PORT, OUTPUT_PORT, FMPADDING, MVAU, SAMVAU = range(5)
+INPUT_PORT, OUTPUT_PORT, FMPADDING, MVAU, SAMVAU, THRESHOLDING, CONCAT, DUPLICATE = range(8)
 
 KINDS = {
     "FMPadding_rtl": (FMPADDING, fmpadding.timing),
     "MVAU_rtl": (MVAU, mvau.timing),
     "SAMVAU_rtl": (SAMVAU, samvau.timing),
+    "Thresholding_rtl": (THRESHOLDING, thresholding.timing),
+    "StreamingConcat_rtl": (CONCAT, concat.timing),
+    "DuplicateStreams_rtl": (DUPLICATE, duplicate.timing),
 }
 """FINN's name of an operator: number of its kernel, and what makes its parameters."""
 
@@ -30,6 +33,12 @@ def advance(kind, m, i):
         return mvau.advance(m, i)
     if kind == SAMVAU:
         return samvau.advance(m, i)
+    if kind == THRESHOLDING:
+        return thresholding.advance(m, i)
+    if kind == CONCAT:
+        return concat.advance(m, i)
+    if kind == DUPLICATE:
+        return duplicate.advance(m, i)
     return FINISHED
 
 

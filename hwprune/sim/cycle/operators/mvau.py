@@ -57,8 +57,8 @@ def timing(operator: Operator, streams: Streams) -> Timing:
 def advance(m, i):
     """See the module."""
     p, s = m.parameters[i], m.state[i]
-    _send(m, i)
     while True:
+        _send(m, i)
         reason = give(m, i, max(s[UNLOCKED], FIRST_WEIGHT), s[LOCK] or LATEST)
         if reason == STARVED:
             return WAIT_INPUT
@@ -69,12 +69,11 @@ def advance(m, i):
         else:
             remember(m, i, MADE, s[SUMS], s[LAST] + p[DEPTH])
             s[SUMS] += 1
-            _send(m, i)
             if s[LOCK] == 0:
                 _find_lock(m, i)
 
 
-@njit
+@njit(inline="always")
 def _send(m, i):
     """Offer the sums that there are, as far as their handshakes are known."""
     s, k = m.state[i], m.state[i, SENT]
@@ -105,7 +104,7 @@ def _find_lock(m, i):
         s[LOCK] = max(_shown(m, i, k), recall(m, i, MADE, k + 1) + 1) + 1
 
 
-@njit
+@njit(inline="always")
 def _unlock(m, i):
     """Find the end of the lock, if it comes about, and the next; False if sums have to leave before that is known."""
     s, k = m.state[i], m.state[i, CHECKED]

@@ -52,8 +52,8 @@ def timing(operator: Operator, streams: Streams) -> Timing:
 def advance(m, i):
     """See the module."""
     p, s = m.parameters[i], m.state[i]
-    _send(m, i)
     while True:
+        _send(m, i)
         reason = give(m, i, s[THAWED], s[FREEZE] or LATEST)
         if reason == STARVED:
             return WAIT_INPUT
@@ -69,12 +69,11 @@ def advance(m, i):
         else:
             remember(m, i, AWAKE, s[SUMS], s[LAST] - s[FROZEN] + p[DEPTH])
             s[SUMS] += 1
-            _send(m, i)
             if s[FREEZE] == 0:
                 _find_freeze(m, i)
 
 
-@njit
+@njit(inline="always")
 def _send(m, i):
     """Let sums into the skid buffer and offer them, as far as their handshakes are known."""
     s = m.state[i]

@@ -1,0 +1,49 @@
+"""Our StreamingConcat_rtl (``stream_concat.sv``): inputs take turns.
+
+Contract. The input whose turn it is, and no other, gives a beat at ``a(k) = max(offered, a(k-1) + 1)``, when the skid
+buffer behind it has room (`hwprune.sim.cycle.skid`): beat k enters it in the same cycle.
+"""
+
+from numba import njit
+
+from hwprune.accel.design import Operator
+from hwprune.sim.cycle.machine import POPPED, PORTS, UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, take
+from hwprune.sim.cycle.skid import enter, flush, last_entry, room
+from hwprune.sim.cycle.timing import Streams, Timing, require
+
+INPUTS, FOLDS = range(2)
+"""Number of inputs; beats of a turn, of each input from here on."""
+TURN, BEAT, SKID = range(3)
+
+
+def timing(operator: Operator, streams: Streams) -> Timing:
+    """Of a concatenation."""
+    channels, simd = operator.attributes["ChannelsPerStream"], operator.attributes["SIMD"]
+    require(operator, len(channels) <= PORTS, f"{len(channels)} inputs, but for {PORTS}")
+    return Timing((len(channels), *(count // simd for count in channels)))
+
+
+@njit
+def advance(m, i):
+    """See the module."""
+    p, s, sink = m.parameters[i], m.state[i], m.outputs[i, 0]
+    flush(m, sink, s, SKID)
+    while True:
+        free = room(m, sink, s, SKID)
+        if free == UNKNOWN:
+            return WAIT_OUTPUT
+        source = m.inputs[i, s[TURN]]
+        n = m.queues[source, POPPED]
+        cycle = offered(m, source, n)
+        if cycle == UNKNOWN:
+            return WAIT_INPUT + s[TURN]
+        cycle = max(cycle, free, last_entry(s, SKID) + 1)
+        take(m, source, n, cycle)
+        enter(s, SKID, cycle)
+        flush(m, sink, s, SKID)
+        s[BEAT] += 1
+        if s[BEAT] == p[FOLDS + s[TURN]]:
+            s[BEAT] = 0
+            s[TURN] += 1
+            if s[TURN] == p[INPUTS]:
+                s[TURN] = 0
