@@ -14,6 +14,11 @@ from numba import njit
 
 from hwprune.files import user_cache
 
+kernel = njit(_nrt=False)
+"""``njit`` for what allocates nothing: counting references to the machine's arrays takes more time than the kernels."""
+inlined = njit(_nrt=False, forceinline=True)
+"""For what is called for every beat: handing the machine's arrays over takes as long as what is done with them."""
+
 
 def kept(function: Callable) -> Callable:
     """``njit`` whose machine code is kept in the user's cache folder."""

@@ -15,7 +15,8 @@ input while its output is stuck has to do so here, too.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from hwprune.sim.cycle.compiled import inlined, kernel
 
 UNKNOWN = -1
 """In the place of a cycle: not known yet."""
@@ -77,17 +78,17 @@ class Machine(NamedTuple):
     table: np.ndarray
 
 
-@njit(inline="always")
+@inlined
 def _in(q, memory, n):
     return np.int64(memory[q[IN_BASE] + (n & q[IN_MASK])])
 
 
-@njit(inline="always")
+@inlined
 def _out(q, memory, n):
     return np.int64(memory[q[OUT_BASE] + (n & q[OUT_MASK])])
 
 
-@njit
+@inlined
 def offered(m, queue, n):
     """Cycle from which beat ``n`` is offered to the consumer, or UNKNOWN; beats before ``n`` have been taken."""
     q = m.queues[queue]
@@ -108,7 +109,7 @@ def offered(m, queue, n):
     return arrival + 1
 
 
-@njit
+@inlined
 def take(m, queue, n, cycle):
     """The consumer takes beat ``n``; ``cycle`` is not before `offered` says."""
     q = m.queues[queue]
@@ -120,7 +121,7 @@ def take(m, queue, n, cycle):
             m.memory[q[OFFERS] + n] = q[OFFER]
 
 
-@njit
+@inlined
 def push(m, queue, n, cycle):
     """The producer offers beat ``n`` from ``cycle`` on: the cycle of its handshake, or UNKNOWN. May be asked again."""
     q = m.queues[queue]
@@ -152,12 +153,12 @@ def push(m, queue, n, cycle):
     return cycle
 
 
-@njit(inline="always")
+@inlined
 def _drained(q, memory, n):
     return np.int64(memory[q[DRAIN_BASE] + (n & q[DRAIN_MASK])])
 
 
-@njit
+@kernel
 def _drain(m, queue, n):
     """When beats up to ``n`` leave the block RAM for its two output registers, as far as it is known.
 
@@ -184,19 +185,19 @@ def _drain(m, queue, n):
         q[DRAINED] = k + 1
 
 
-@njit(inline="always")
+@inlined
 def remember(m, operator, ring, n, cycle):
     """Keep a number in one of the operator's own rings."""
     m.memory[m.rings[operator, 2 * ring] + (n & m.rings[operator, 2 * ring + 1])] = cycle
 
 
-@njit(inline="always")
+@inlined
 def recall(m, operator, ring, n):
     """A number from one of the operator's own rings; it holds as many of the last ones as the operator asked for."""
     return np.int64(m.memory[m.rings[operator, 2 * ring] + (n & m.rings[operator, 2 * ring + 1])])
 
 
-@njit(inline="always")
+@inlined
 def look_up(m, operator, table, n):
     """Entry ``n`` of one of the operator's tables."""
     return np.int64(m.table[m.tables[operator, table] + n])

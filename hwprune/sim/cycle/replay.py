@@ -10,8 +10,7 @@ A kernel calls `give` for a pass, and says from when to when its own pipeline ta
 rings begin with those named here.
 """
 
-from numba import njit
-
+from hwprune.sim.cycle.compiled import inlined, kernel
 from hwprune.sim.cycle.machine import UNKNOWN, offered, recall, remember, take
 
 BEATS, PASSES, CAPACITY, AHEAD = range(4)
@@ -32,7 +31,7 @@ def ring_words(beats: int) -> int:
     return max(2, 1 << (beats - 1).bit_length())
 
 
-@njit(inline="always")
+@inlined
 def give(m, i, start, stop):
     """Give beats of one pass, none before cycle ``start``, none from ``stop`` on: ENDED, STARVED or STOPPED."""
     p, s = m.parameters[i], m.state[i]
@@ -94,7 +93,7 @@ def give(m, i, start, stop):
     return reason
 
 
-@njit
+@kernel
 def fill(m, i):
     """Take the words that there is room for, as far as they are known."""
     p, s = m.parameters[i], m.state[i]

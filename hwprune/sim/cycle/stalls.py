@@ -1,7 +1,8 @@
 """Stalls at the ports: a function of seed, port and cycle that the model and the RTL's harness share."""
 
 import numpy as np
-from numba import njit
+
+from hwprune.sim.cycle.compiled import kernel
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _PORT = np.uint64(0xD1B54A32D192ED03)
@@ -11,7 +12,7 @@ _30, _27, _31, _32 = (np.uint64(n) for n in (30, 27, 31, 32))
 _HUNDRED = np.uint64(100)
 
 
-@njit
+@kernel
 def stalled(percent, seed, port, cycle):
     """Whether a port stalls in a cycle: an input offers nothing new, an output is not ready.
 
@@ -38,7 +39,7 @@ def stalled(percent, seed, port, cycle):
     return (z >> _32) * _HUNDRED < np.uint64(percent) << _32
 
 
-@njit
+@kernel
 def next_free(percent, seed, port, cycle):
     """First cycle from ``cycle`` on in which the port does not stall."""
     while stalled(percent, seed, port, cycle):

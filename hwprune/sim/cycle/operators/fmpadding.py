@@ -6,9 +6,8 @@ Contract. Output beat k is loaded into the output register at cycle e(k), when t
 cycle at which the input before was forwarded. Frames follow each other without a gap.
 """
 
-from numba import njit
-
 from hwprune.accel.design import Operator
+from hwprune.sim.cycle.compiled import kernel
 from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, push, take
 from hwprune.sim.cycle.timing import Streams, Timing
 
@@ -27,7 +26,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     return Timing((folds, left + width + right, top + height + bottom, left, left + width, top, top + height))
 
 
-@njit
+@kernel
 def advance(m, i):
     """See the module."""
     p, s, source, sink = m.parameters[i], m.state[i], m.inputs[i, 0], m.outputs[i, 0]

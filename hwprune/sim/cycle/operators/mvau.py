@@ -10,9 +10,8 @@ in the queue: from ``max(e(k) + 1, q(k + 1) + 1) + 1`` on, if h(k) is not before
 after the queue has given away its last sum: ``e(n) + 2`` for the first sum n from k + 1 on with ``q(n + 1) > e(n)``.
 """
 
-from numba import njit
-
 from hwprune.accel.design import Operator
+from hwprune.sim.cycle.compiled import inlined, kernel
 from hwprune.sim.cycle.machine import LATEST, UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, push, recall, remember
 from hwprune.sim.cycle.replay import (
     LAST,
@@ -53,7 +52,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     return Timing((beats, folds, words, 1, depth), rings=(words, words, flight, flight))
 
 
-@njit
+@kernel
 def advance(m, i):
     """See the module."""
     p, s = m.parameters[i], m.state[i]
@@ -73,7 +72,7 @@ def advance(m, i):
                 _find_lock(m, i)
 
 
-@njit(inline="always")
+@inlined
 def _send(m, i):
     """Offer the sums that there are, as far as their handshakes are known."""
     s, k = m.state[i], m.state[i, SENT]
@@ -86,7 +85,7 @@ def _send(m, i):
     s[SENT] = k
 
 
-@njit(inline="always")
+@inlined
 def _shown(m, i, k):
     """Cycle from which sum ``k`` is offered."""
     entry = recall(m, i, MADE, k) + 1
@@ -95,7 +94,7 @@ def _shown(m, i, k):
     return entry + 1
 
 
-@njit(inline="always")
+@inlined
 def _find_lock(m, i):
     """When the core locks if sum CHECKED has not left by then."""
     s, k = m.state[i], m.state[i, CHECKED]
@@ -104,7 +103,7 @@ def _find_lock(m, i):
         s[LOCK] = max(_shown(m, i, k), recall(m, i, MADE, k + 1) + 1) + 1
 
 
-@njit(inline="always")
+@inlined
 def _unlock(m, i):
     """Find the end of the lock, if it comes about, and the next; False if sums have to leave before that is known."""
     s, k = m.state[i], m.state[i, CHECKED]

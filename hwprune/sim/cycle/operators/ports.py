@@ -4,8 +4,7 @@ Contract. An input offers its next beat in the first cycle without a stall after
 until it is accepted. An output takes a beat in the first cycle without a stall in which it is offered.
 """
 
-from numba import njit
-
+from hwprune.sim.cycle.compiled import kernel
 from hwprune.sim.cycle.machine import FINISHED, UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, push, take
 from hwprune.sim.cycle.stalls import next_free
 
@@ -13,7 +12,7 @@ BEATS, PERCENT, SEED, PORT, PACE, FRAME = range(6)
 COUNT, CYCLE = range(2)
 
 
-@njit
+@kernel
 def advance_input(m, i):
     """Parameters: BEATS to feed, and the stalls; with PACE, beats come evenly, a FRAME of them in so many cycles."""
     p, s, queue = m.parameters[i], m.state[i], m.outputs[i, 0]
@@ -30,7 +29,7 @@ def advance_input(m, i):
     return FINISHED
 
 
-@njit
+@kernel
 def advance_output(m, i):
     """Parameters: BEATS awaited (more are taken, too), and the stalls."""
     p, s, queue = m.parameters[i], m.state[i], m.inputs[i, 0]

@@ -8,9 +8,8 @@ are frozen. ``depth`` is the ROM's read (1, from block RAM 2), the extreme (3 of
 where a group takes several beats), the adder tree's levels, and the sum.
 """
 
-from numba import njit
-
 from hwprune.accel.design import Operator
+from hwprune.sim.cycle.compiled import inlined, kernel
 from hwprune.sim.cycle.machine import LATEST, UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, push, recall, remember
 from hwprune.sim.cycle.replay import (
     LAST,
@@ -48,7 +47,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     return Timing((beats, folds, words, 0, depth), rings=(words, words, flight, flight, flight))
 
 
-@njit
+@kernel
 def advance(m, i):
     """See the module."""
     p, s = m.parameters[i], m.state[i]
@@ -73,7 +72,7 @@ def advance(m, i):
                 _find_freeze(m, i)
 
 
-@njit(inline="always")
+@inlined
 def _send(m, i):
     """Let sums into the skid buffer and offer them, as far as their handshakes are known."""
     s = m.state[i]
@@ -101,7 +100,7 @@ def _send(m, i):
         s[SENT] = k + 1
 
 
-@njit(inline="always")
+@inlined
 def _find_freeze(m, i):
     """When the next sum reaches the skid buffer."""
     s = m.state[i]
