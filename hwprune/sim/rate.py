@@ -39,7 +39,7 @@ def rate(design: Design, cycles: Mapping[str, np.ndarray], frames: int) -> Rate:
     frames
         That were fed, one behind the other without a gap.
     """
-    ends = np.array([_frame_ends(cycles[stream.name], stream.beats, frames) for stream in design.outputs])
+    ends = np.array([frame_ends(cycles[stream.name], stream.beats, frames) for stream in design.outputs])
     first = min(int(cycles[stream.name][0]) for stream in design.inputs)
     steps = np.diff(ends, axis=1)
     return Rate(
@@ -50,5 +50,6 @@ def rate(design: Design, cycles: Mapping[str, np.ndarray], frames: int) -> Rate:
     )
 
 
-def _frame_ends(cycles: np.ndarray, beats: int, frames: int) -> np.ndarray:
+def frame_ends(cycles: np.ndarray, beats: int, frames: int) -> np.ndarray:
+    """Cycle of the last beat of each frame on a stream, int64 (frames,)."""
     return cycles[: frames * beats].reshape(frames, beats)[:, -1].astype(np.int64)

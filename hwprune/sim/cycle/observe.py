@@ -31,13 +31,14 @@ class Blocked:
     ends: np.ndarray
 
     @classmethod
-    def at(cls, run: Run, outputs: Sequence[str]) -> "Blocked":
-        """Of an operator that writes these streams."""
+    def at(cls, run: Run, outputs: Sequence[str], beats: Sequence[int | None]) -> "Blocked":
+        """Of an operator that writes these streams, up to so many beats of each; None for all."""
         starts, ends = [], []
-        for name in outputs:
-            held = np.flatnonzero(run.cycles[name] > run.offers[name])
-            starts.append(run.offers[name][held])
-            ends.append(run.cycles[name][held])
+        for name, count in zip(outputs, beats, strict=True):
+            offers, cycles = run.offers[name][:count], run.cycles[name][:count]
+            held = np.flatnonzero(cycles > offers)
+            starts.append(offers[held])
+            ends.append(cycles[held])
         first, last = np.concatenate(starts).astype(np.int64), np.concatenate(ends).astype(np.int64)
         order = np.argsort(first, kind="stable")
         first, last = first[order], np.maximum.accumulate(last[order])
@@ -57,7 +58,7 @@ class Blocked:
 def observe(
     model: CycleModel, frames: int, *, inputs: bool = True, progress: bool = True
 ) -> Iterator[tuple[Operator, Run]]:
-    """Every operator with a run in which its outputs, their offers and, if wanted, its inputs are recorded.
+    """Every operator with a run of one frame more, which keeps its outputs, their offers and its inputs, if wanted.
 
     Raises
     ------
@@ -68,7 +69,8 @@ def observe(
     for group in track_slow(groups, "watch operators", len(groups)) if progress else groups:
         written = {name for operator in group for name in operator.outputs}
         read = {name for operator in group for name in operator.inputs} if inputs else set()
-        run = finished(model, frames, record=read, offers=written)
+        # A frame more: what the last one leaves behind in padding and windows passes with the next.
+        run = finished(model, frames + 1, record=read, offers=written)
         for operator in group:
             yield operator, run
 
@@ -87,7 +89,7 @@ def _groups(model: CycleModel, frames: int, inputs: bool) -> Iterator[list[Opera
         numbers = 2 * sum(model.streams[name].beats for name in operator.outputs)
         if inputs:
             numbers += sum(model.streams[name].beats for name in operator.inputs)
-        size = numbers * (frames + 1) * NUMBER
+        size = numbers * (frames + 2) * NUMBER
         if group and taken + size > MEMORY:
             yield group
             group, taken = [], 0

@@ -8,6 +8,7 @@ from hwprune.accel.design import Operator
 from hwprune.sim.cycle.alone import alone
 from hwprune.sim.cycle.model import CycleModel, Run
 from hwprune.sim.cycle.observe import Blocked, finished, observe
+from hwprune.sim.rate import frame_ends
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,15 @@ def timeline(model: CycleModel, frames: int = 3, bins: int = 360, *, progress: b
         If the accelerator hangs; the message says why.
     """
     run = finished(model, frames, progress=progress)
-    outputs = [run.cycles[stream.name][: frames * stream.beats] for stream in model.design.outputs]
-    ends = np.max([cycles.reshape(frames, -1)[:, -1] for cycles in outputs], axis=0).astype(np.int64)
+    ends = np.max([frame_ends(run.cycles[s.name], s.beats, frames) for s in model.design.outputs], axis=0)
     edges = np.unique(np.linspace(0, ends[-1] + 1, bins + 1).astype(np.int64))
     names, working, blocked, stops = [], [], [], []
     for operator, seen in observe(model, frames, progress=progress):
         names.append(operator.name)
         work, stop = _work(model, operator, seen, frames, edges)
         working.append(work)
-        waits = np.diff(Blocked.at(seen, operator.outputs).before(edges)) / np.diff(edges)
+        blocks = Blocked.at(seen, operator.outputs, [frames * model.streams[name].beats for name in operator.outputs])
+        waits = np.diff(blocks.before(edges)) / np.diff(edges)
         blocked.append(np.minimum(waits, 1 - work))
         stops.append(stop)
     return Timeline(
@@ -89,7 +90,7 @@ def timeline(model: CycleModel, frames: int = 3, bins: int = 360, *, progress: b
 
 def _work(model: CycleModel, operator: Operator, run: Run, frames: int, edges: np.ndarray) -> tuple[np.ndarray, int]:
     """Share of each bin in which the operator works, and the cycle of its last beat."""
-    own = finished(alone(model.design, operator), frames).cycles
+    own = finished(alone(model.design, operator), frames + 1).cycles
     done, last = np.zeros(len(edges)), 0
     for name in (*operator.inputs, *operator.outputs):
         beats = frames * model.streams[name].beats

@@ -26,10 +26,10 @@ from hwprune.sim.cycle.advice import Advice, advise
 from hwprune.sim.cycle.alone import alone
 from hwprune.sim.cycle.model import CycleModel
 from hwprune.sim.cycle.observe import Blocked, finished, observe
-from hwprune.sim.rate import Rate, rate
+from hwprune.sim.rate import frame_ends, rate
 
 ATTEMPTS = (4, 8, 16)
-"""Frames of a run; more if the last two intervals were not the same."""
+"""Frames of a run: more if an operator has not settled, for those in front run ahead while FIFOs fill."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,13 @@ def work(model: CycleModel, *, progress: bool = True) -> Work:
         If the accelerator hangs; the message says why.
     """
     own = own_intervals(model, progress=progress)
-    found, frames = _settled(model, progress)
-    rows, blocked = [], {}
-    for operator, run in observe(model, frames, inputs=False, progress=progress):
-        ends = _last_beats(run.cycles[operator.outputs[0]], model.streams[operator.outputs[0]].beats, frames)
-        blocked[operator.name] = int(np.diff(Blocked.at(run, operator.outputs).before(ends + 1))[0])
+    for frames in ATTEMPTS:
+        found = rate(model.design, finished(model, frames, progress=progress).cycles, frames)
+        blocked, settled = _blocked(model, frames, found.interval, progress)
+        if found.steady and settled:
+            break
+    rows = []
+    for operator in model.operators:
         working = min(own[operator.name] / found.interval, 1.0)
         waits = min(blocked[operator.name] / found.interval, 1 - working)
         rows.append(
@@ -102,7 +104,7 @@ def work(model: CycleModel, *, progress: bool = True) -> Work:
         )
     return Work(
         interval=found.interval,
-        steady=found.steady,
+        steady=found.steady and settled,
         bottleneck=max(own, key=own.get),
         operators=tuple(rows),
         advice=advise(model, own, blocked, found.interval, frames),
@@ -116,19 +118,21 @@ def own_intervals(model: CycleModel, *, progress: bool = True) -> dict[str, int]
     found = {}
     for operator in line:
         one = alone(model.design, operator)
-        found[operator.name] = _settled(one)[0].interval
+        for frames in ATTEMPTS:
+            by_itself = rate(one.design, finished(one, frames).cycles, frames)
+            if by_itself.steady:
+                break
+        found[operator.name] = by_itself.interval
     return found
 
 
-def _settled(model: CycleModel, progress: bool = False) -> tuple[Rate, int]:
-    """Latency and interval, and of how many frames."""
-    for frames in ATTEMPTS:
-        found = rate(model.design, finished(model, frames, progress=progress).cycles, frames)
-        if found.steady:
-            break
-    return found, frames
-
-
-def _last_beats(cycles: np.ndarray, beats: int, frames: int) -> np.ndarray:
-    """Cycles of the last beats of the last two frames."""
-    return cycles[[(frames - 1) * beats - 1, frames * beats - 1]].astype(np.int64)
+def _blocked(model: CycleModel, frames: int, interval: int, progress: bool) -> tuple[dict[str, int], bool]:
+    """For each operator the blocked cycles of its last frame, and whether all give their frames at the interval."""
+    blocked, settled = {}, True
+    for operator, run in observe(model, frames, inputs=False, progress=progress):
+        name = operator.outputs[0]
+        ends = frame_ends(run.cycles[name], model.streams[name].beats, frames)[-3:]
+        spans = Blocked.at(run, operator.outputs, [None] * len(operator.outputs))
+        blocked[operator.name] = int(np.diff(spans.before(ends[-2:] + 1))[0])
+        settled &= bool((np.diff(ends) == interval).all())
+    return blocked, settled
