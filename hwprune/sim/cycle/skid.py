@@ -7,8 +7,7 @@ A kernel keeps `SKID_STATE` counters for the buffer, from a place of its choice 
 together share them. What has left, the output's queue knows.
 """
 
-from numba import njit
-
+from hwprune.sim.cycle.compiled import inlined
 from hwprune.sim.cycle.machine import PUSHED, UNKNOWN, push
 
 SKID_STATE = 3
@@ -16,13 +15,13 @@ _ENTERED, _BEFORE, _LAST = range(SKID_STATE)
 """Beats that entered; the cycles of the last but one, and of the last."""
 
 
-@njit(inline="always")
+@inlined
 def last_entry(s, place):
     """Cycle in which the last beat entered; 0 before there was one."""
     return s[place + _LAST]
 
 
-@njit(inline="always")
+@inlined
 def enter(s, place, cycle):
     """The next beat enters; not before `room` says. The caller lets it out with `flush`."""
     s[place + _BEFORE] = s[place + _LAST]
@@ -30,7 +29,7 @@ def enter(s, place, cycle):
     s[place + _ENTERED] += 1
 
 
-@njit(inline="always")
+@inlined
 def room(m, queue, s, place):
     """First cycle from which the next beat may enter, or UNKNOWN; after `flush`."""
     n = s[place + _ENTERED]
@@ -41,7 +40,7 @@ def room(m, queue, s, place):
     return push(m, queue, n - 2, 0) + 1
 
 
-@njit(inline="always")
+@inlined
 def flush(m, queue, s, place):
     """Offer the beats inside, as far as the handshakes before them are known."""
     entered, n = s[place + _ENTERED], m.queues[queue, PUSHED]

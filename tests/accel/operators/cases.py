@@ -104,7 +104,7 @@ def _type(rng: np.random.Generator) -> str:
     return f"{rng.choice(['INT', 'UINT'])}{rng.integers(2, 10)}"
 
 
-def max_pools(rng: np.random.Generator) -> list:
+def max_pools(rng: np.random.Generator, count: int = 20) -> list:
     """(height, width, channels, PE, stride, type); odd and minimal sizes, one beat a pixel, wide beats first."""
     settings = [
         (1, 1, 1, 1, 1, "UINT4"),
@@ -116,20 +116,20 @@ def max_pools(rng: np.random.Generator) -> list:
         (3, 3, 24, 24, 2, "UINT8"),
         (4, 4, 2, 2, 1, "BIPOLAR"),
     ]
-    while len(settings) < 20:
+    while len(settings) < count:
         stride, channels = int(rng.integers(1, 3)), int(rng.integers(1, 9))
         height, width = (int(d) for d in rng.integers(stride, 9, 2))
         settings.append((height, width, channels, _fold(rng, channels), stride, _type(rng)))
     return [
         operator("MaxPool2d_rtl", ifm_dim=[h, w], Channels=c, PE=pe, stride=s, inputDataType=t)
-        for h, w, c, pe, s, t in settings
+        for h, w, c, pe, s, t in settings[:count]
     ]
 
 
-def upsamplings(rng: np.random.Generator) -> list:
+def upsamplings(rng: np.random.Generator, count: int = 20) -> list:
     """(height, width, channels, SIMD, factor, type)."""
     settings = [(1, 1, 1, 1, 2, "UINT4"), (2, 1, 3, 3, 3, "INT4"), (1, 3, 2, 1, 2, "UINT1"), (2, 3, 20, 20, 2, "INT5")]
-    while len(settings) < 20:
+    while len(settings) < count:
         channels, factor = int(rng.integers(1, 9)), int(rng.integers(2, 5))
         height, width = (int(d) for d in rng.integers(1, 6, 2))
         settings.append((height, width, channels, _fold(rng, channels), factor, _type(rng)))
@@ -137,11 +137,11 @@ def upsamplings(rng: np.random.Generator) -> list:
         operator(
             "UpsampleNearestNeighbour_rtl", HI=h, WI=w, HO=h * f, WO=w * f, NumChannels=c, SIMD=simd, inputDataType=t
         )
-        for h, w, c, simd, f, t in settings
+        for h, w, c, simd, f, t in settings[:count]
     ]
 
 
-def concats(rng: np.random.Generator) -> list:
+def concats(rng: np.random.Generator, count: int = 20) -> list:
     """(channels of each input, SIMD, types, pixels); narrow beside wide, unsigned beside signed."""
     settings = [
         ([1, 1], 1, ["UINT4", "UINT4"], 1),
@@ -149,7 +149,7 @@ def concats(rng: np.random.Generator) -> list:
         ([1, 9, 1, 3], 1, ["INT2", "UINT1", "INT7", "UINT3"], 2),
         ([12, 24], 12, ["INT6", "UINT6"], 4),
     ]
-    while len(settings) < 20:
+    while len(settings) < count:
         inputs, simd = int(rng.integers(2, 5)), int(rng.integers(1, 4))
         one = _type(rng)
         types = [one if rng.random() < 0.5 else _type(rng) for _ in range(inputs)]
@@ -158,14 +158,14 @@ def concats(rng: np.random.Generator) -> list:
         operator(
             "StreamingConcat_rtl", inputs=len(c), SIMD=s, ChannelsPerStream=c, inputDataTypes=t, numInputVectors=[1, p]
         )
-        for c, s, t, p in settings
+        for c, s, t, p in settings[:count]
     ]
 
 
-def duplicates(rng: np.random.Generator) -> list:
+def duplicates(rng: np.random.Generator, count: int = 20) -> list:
     """(outputs, channels, PE, pixels, type)."""
     settings = [(2, 1, 1, 1, "UINT1"), (4, 6, 2, 3, "INT4"), (2, 40, 40, 2, "UINT5")]
-    while len(settings) < 20:
+    while len(settings) < count:
         channels = int(rng.integers(1, 9))
         settings.append((int(rng.integers(2, 5)), channels, _fold(rng, channels), int(rng.integers(1, 13)), _type(rng)))
     return [
@@ -173,7 +173,7 @@ def duplicates(rng: np.random.Generator) -> list:
             "DuplicateStreams_rtl", outputs=n, NumChannels=c, PE=pe, NumOutputStreams=n, inputDataType=t,
             numInputVectors=[1, p],
         )
-        for n, c, pe, p, t in settings
+        for n, c, pe, p, t in settings[:count]
     ]  # fmt: skip
 
 

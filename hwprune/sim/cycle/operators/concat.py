@@ -4,16 +4,16 @@ Contract. The input whose turn it is, and no other, gives a beat at ``a(k) = max
 buffer behind it has room (`hwprune.sim.cycle.skid`): beat k enters it in the same cycle.
 """
 
-from numba import njit
-
 from hwprune.accel.design import Operator
+from hwprune.sim.cycle.compiled import kernel
 from hwprune.sim.cycle.machine import POPPED, PORTS, UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, take
-from hwprune.sim.cycle.skid import enter, flush, last_entry, room
+from hwprune.sim.cycle.skid import enter, flush, room
 from hwprune.sim.cycle.timing import Streams, Timing, require
 
 INPUTS, FOLDS = range(2)
 """Number of inputs; beats of a turn, of each input from here on."""
-TURN, BEAT, SKID = range(3)
+TURN, BEAT, NEXT, SKID = range(4)
+"""Whose turn it is, and the place in it; the cycle after the last beat."""
 
 
 def timing(operator: Operator, streams: Streams) -> Timing:
@@ -23,7 +23,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     return Timing((len(channels), *(count // simd for count in channels)))
 
 
-@njit
+@kernel
 def advance(m, i):
     """See the module."""
     p, s, sink = m.parameters[i], m.state[i], m.outputs[i, 0]
@@ -37,8 +37,9 @@ def advance(m, i):
         cycle = offered(m, source, n)
         if cycle == UNKNOWN:
             return WAIT_INPUT + s[TURN]
-        cycle = max(cycle, free, last_entry(s, SKID) + 1)
+        cycle = max(cycle, free, s[NEXT])
         take(m, source, n, cycle)
+        s[NEXT] = cycle + 1
         enter(s, SKID, cycle)
         flush(m, sink, s, SKID)
         s[BEAT] += 1

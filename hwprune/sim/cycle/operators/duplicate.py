@@ -4,9 +4,8 @@ Contract. A beat is taken as soon as it is offered and the skid buffers of all c
 room; it enters all of them in that cycle. So a copy may lag behind another by two beats.
 """
 
-from numba import njit
-
 from hwprune.accel.design import Operator
+from hwprune.sim.cycle.compiled import kernel
 from hwprune.sim.cycle.machine import POPPED, PORTS, UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, take
 from hwprune.sim.cycle.skid import enter, flush, room
 from hwprune.sim.cycle.timing import Streams, Timing, require
@@ -22,7 +21,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     return Timing((outputs,))
 
 
-@njit
+@kernel
 def advance(m, i):
     """See the module."""
     p, s, source = m.parameters[i], m.state[i], m.inputs[i, 0]

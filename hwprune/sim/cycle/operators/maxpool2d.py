@@ -8,9 +8,8 @@ again, a beat in every cycle in which it moves, whether or not beats of the next
 the second stage for the skid buffer (`hwprune.sim.cycle.skid`) and are offered by it.
 """
 
-from numba import njit
-
 from hwprune.accel.design import Operator
+from hwprune.sim.cycle.compiled import kernel
 from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, recall, remember, take
 from hwprune.sim.cycle.skid import SKID_STATE, enter, flush, room
 from hwprune.sim.cycle.timing import Streams, Timing
@@ -36,7 +35,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     return Timing((stride, width, height, *beats), rings=beats)
 
 
-@njit
+@kernel
 def advance(m, i):
     """See the module."""
     s, source = m.state[i], m.inputs[i, 0]
@@ -63,7 +62,7 @@ def advance(m, i):
         _accept(m, i, ROW, 0, cycle)
 
 
-@njit
+@kernel
 def _settle_column(m, i):
     """Hand the second stage's outputs to the skid buffer, as far as its handshakes are known."""
     s, sink = m.state[i], m.outputs[i, 0]
@@ -83,7 +82,7 @@ def _settle_column(m, i):
             return
 
 
-@njit
+@kernel
 def _moves_at(m, i, stage, ring, cycle):
     """First cycle from ``cycle`` on in which a stage moves, or UNKNOWN."""
     s = m.state[i]
@@ -97,7 +96,7 @@ def _moves_at(m, i, stage, ring, cycle):
     return max(cycle, s[stage + FREE])
 
 
-@njit
+@kernel
 def _accept(m, i, stage, number, cycle):
     """A stage takes its next beat."""
     p, s = m.parameters[i], m.state[i]
@@ -118,7 +117,7 @@ def _accept(m, i, stage, number, cycle):
                 s[stage + LOOKED] = 0
 
 
-@njit
+@kernel
 def _give_again(m, i, stage, ring):
     """One beat of the last item by itself, in the cycle in which the register is free."""
     s = m.state[i]

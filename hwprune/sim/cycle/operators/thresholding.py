@@ -6,9 +6,8 @@ h(n - CAPACITY) + 1)``, where h is the handshake at which a beat leaves. It is i
 ``ceil(log2(N + 1))`` steps, of a cycle each, of two where the pipeline is deep, as FINN makes it unless told otherwise.
 """
 
-from numba import njit
-
 from hwprune.accel.design import Operator
+from hwprune.sim.cycle.compiled import kernel
 from hwprune.sim.cycle.machine import (
     POPPED,
     UNKNOWN,
@@ -38,7 +37,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     return Timing((depth, depth + 3), rings=(depth + 3,))
 
 
-@njit
+@kernel
 def advance(m, i):
     """See the module."""
     p, source, sink = m.parameters[i], m.inputs[i, 0], m.outputs[i, 0]
