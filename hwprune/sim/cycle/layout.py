@@ -115,6 +115,18 @@ def build_machine(
     )
 
 
+def edges(machine: Machine) -> tuple[np.ndarray, np.ndarray]:
+    """For each operator its queues, the operators at their other ends, and whether they are wires; see `engine.run`."""
+    starts, found = [0], []
+    for inputs, outputs in zip(machine.inputs, machine.outputs, strict=True):
+        for ports, end in ((inputs, PRODUCER), (outputs, CONSUMER)):
+            for queue in ports[ports >= 0]:
+                row = machine.queues[queue]
+                found.append((queue, row[end], row[STYLE] == WIRE))
+        starts.append(len(found))
+    return np.array(starts), np.array(found, np.int64)
+
+
 def look_back(queue: Queue) -> int:
     """Beats of a queue that its two ends may still ask for."""
     return SLACK if math.isinf(queue.storage.capacity) else int(queue.storage.capacity) + SLACK

@@ -12,7 +12,7 @@ from hwprune.accel.design import Design, load_design
 from hwprune.accel.fifo_storage import FifoSize
 from hwprune.data.progress import track_slow
 from hwprune.errors import UserError
-from hwprune.sim.cycle.layout import Member, Queue, build_machine
+from hwprune.sim.cycle.layout import Member, Queue, build_machine, edges
 from hwprune.sim.cycle.machine import (
     FINISHED,
     IN_BASE,
@@ -201,9 +201,9 @@ class CycleModel:
             machine.parameters[i, 0] = frames * self.streams[name].beats
         count = len(members)
         first = np.arange(count) if frames == 1 else np.array(ports)
-        line, queued = np.zeros(count + 1, np.int64), np.zeros(count, bool)
-        line[: len(first)], queued[first] = first, True
-        run(machine, kinds, waiting, line, queued, np.array([0, len(first)]))
+        line, waits_in = np.zeros(count + 2, np.int64), np.zeros(count, np.int64)
+        line[0], line[1 : len(first) + 1], waits_in[first] = len(first), first, 1
+        run(machine, kinds, *edges(machine), waiting, line, waits_in)
         q = machine.queues
         if (machine.memory[q[:, OUT_BASE] + ((q[:, POPPED] - 1) & q[:, OUT_MASK])] < 0).any():  # they wrapped round
             raise UserError(f"the run takes more than {LATEST} cycles; give fewer frames")
