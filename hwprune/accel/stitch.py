@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwprune.accel.design import Design, Stream
+from hwprune.accel.design import Design, Operator, Stream
 from hwprune.accel.module_header import defined_modules, module_ports
 from hwprune.accel.outline import Node, outline, read_node
 from hwprune.errors import UserError
@@ -35,6 +35,8 @@ UNUSED_BY_OPERATOR = {"Thresholding_rtl": re.compile(r"in1_V_T(VALID|DATA)")}
 """Likewise, where the name alone does not tell: thresholds choose among their sets by a stream."""
 GAUGE = "fifo_gauge.sv"
 """A FIFO without limit that FINN puts in its place under `FINN_SIMULATION`; not synthesisable, not used here."""
+DSP_VERSION = re.compile(r"\bparameter\s+VERSION\s*=\s*(\d+)")
+"""In the wrapper of FINN's MVAU: 1 for DSP48E1, 2 for DSP48E2, 3 for DSP58."""
 COUNT_BITS = 32
 """Width of a FIFO's count and maxcount ports in FINN's template."""
 
@@ -71,7 +73,9 @@ def stitch(model: ModelWrapper, folder: Path | str, *, top: str = "accelerator")
         text = _top_text(top, nodes, streams, by_tensor, collected)
         write_text(new / f"{top}.sv", text)
     files = sorted(collected.files, key=lambda file: not Path(file).stem.endswith("_pkg"))
-    design = plan.model_copy(update={"folder": folder, "files": (*files, f"{SOURCES}/{top}.sv")})
+    operators = tuple(_with_core(operator, node) for operator, node in zip(plan.operators, nodes, strict=True))
+    found = {"folder": folder, "files": (*files, f"{SOURCES}/{top}.sv"), "operators": operators}
+    design = plan.model_copy(update=found)
     design.save()
     return design
 
@@ -111,6 +115,15 @@ def _read_node(model: ModelWrapper, node: NodeProto) -> _Node:
         if not file.is_file():
             raise UserError(f"{node.name}: {file} is not there; run PrepareIP")
     return made
+
+
+def _with_core(operator: Operator, node: _Node) -> Operator:
+    """With the DSP slice that a core was generated for, which no node attribute tells: ``dsp_version``."""
+    if node.op_type != "MVAU_rtl":
+        return operator
+    version = DSP_VERSION.search((node.code / f"{node.module}_wrapper.v").read_text())
+    known = {**operator.attributes, "dsp_version": int(version[1]) if version else 0}
+    return operator.model_copy(update={"attributes": known})
 
 
 def _rtllib() -> Path:

@@ -1,11 +1,14 @@
 """Random instances of each operator that the cycle model is compared with the RTL on, and FIFOs around them."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
+from hwprune.accel import operators
+from tests.accel.operators.cases import MAKERS, Case, golden
 from tests.accel.operators.sam_cases import FIXED, make, random_settings
-from tests.sim.instances import Instance, mvau, sam_instance
+from tests.sim.instances import FRAMES, Instance, divisor, instance, mvau, sam_instance, thresholding, width, window
 
 
 def depths(rng: np.random.Generator, instances: Sequence[Instance]) -> dict[str, int]:
@@ -24,9 +27,26 @@ def depths(rng: np.random.Generator, instances: Sequence[Instance]) -> dict[str,
 # MVAU_rtl
 
 
+MVAU_SHAPES = (
+    # MW, MH, SIMD, PE: a sum in every cycle; one beat a vector, replayed; one fold, of one input a beat and of several.
+    (3, 2, 3, 2),
+    (17, 4, 17, 1),
+    (5, 2, 1, 2),
+    (8, 1, 4, 1),
+    # Two, three, four and five beats in rings of two, four, four and eight words.
+    (2, 3, 1, 1),
+    (12, 4, 4, 2),
+    (8, 2, 2, 1),
+    (15, 6, 3, 2),
+    # A deep pipeline.
+    (33, 2, 33, 1),
+)
+
+
 def mvau_cases(rng: np.random.Generator, count: int) -> list[Instance]:
-    """Any fold; a vector of one beat, one fold, and both, are among the random ones often enough."""
-    return [mvau(rng, f"mvau_{k}", most_vectors=20) for k in range(count)]
+    """Chosen folds first, then any."""
+    shapes = [*MVAU_SHAPES, *[None] * count][:count]
+    return [mvau(rng, f"mvau_{k}", most_vectors=20, shape=shape) for k, shape in enumerate(shapes)]
 
 
 # SAMVAU_rtl
@@ -34,6 +54,126 @@ def mvau_cases(rng: np.random.Generator, count: int) -> list[Instance]:
 
 def samvau_cases(rng: np.random.Generator, count: int) -> list[Instance]:
     """All forms and folds, groups within a beat and over several, ROMs in block RAM and not: chosen ones first."""
+    operators.register()
     settings = [*FIXED, *(random_settings(rng) for _ in range(count - len(FIXED)))][:count]
     made = [make(f"samvau_{k}", rng, vectors=int(rng.integers(1, 21)), **one) for k, one in enumerate(settings)]
     return [sam_instance(case, rng) for case in made]
+
+
+# Thresholding_rtl
+
+
+def thresholding_cases(rng: np.random.Generator, count: int) -> list[Instance]:
+    """1 to 15 thresholds in deep and in shallow pipelines; from less than what fits into one to several times that."""
+    return [thresholding(rng, f"thresholding_{k}", most_vectors=40) for k in range(count)]
+
+
+# MaxPool2d_rtl, UpsampleNearestNeighbour_rtl, StreamingConcat_rtl, DuplicateStreams_rtl
+
+
+def own_cases(kind: str, rng: np.random.Generator, count: int) -> list[Instance]:
+    """Of an operator of ours: chosen shapes first."""
+    made = []
+    for k, op in enumerate(MAKERS[kind](rng, count)):
+        op.onnx_node.name = f"{kind}_{k}"
+        arrays = Case(op.onnx_node.name, op).data(rng, FRAMES)
+        made.append(instance(op.onnx_node, arrays, golden(op, arrays)))
+    return made
+
+
+# ConvolutionInputGenerator_rtl
+
+WINDOW_SHAPES = (
+    # kernel, stride, (height, width), channels, SIMD, parallel_window: as in networks, in both styles
+    ([3, 3], [1, 1], [6, 7], 4, 2, 0),
+    ([3, 3], [1, 1], [6, 7], 4, 4, 1),
+    ([3, 3], [2, 2], [7, 8], 3, 3, 0),
+    ([3, 3], [2, 2], [8, 7], 3, 3, 1),
+    ([1, 1], [2, 2], [6, 7], 6, 2, 0),
+    ([1, 1], [1, 1], [3, 2], 4, 1, 0),
+    # One window; one a row; rows and columns between the windows and behind the last one that nobody needs.
+    ([2, 3], [1, 1], [2, 3], 2, 1, 0),
+    ([3, 2], [1, 1], [5, 2], 2, 2, 0),
+    ([3, 2], [3, 4], [11, 13], 2, 1, 0),
+    ([2, 2], [4, 3], [9, 10], 2, 2, 1),
+    # The buffer holds more than a window: strides beyond what a window's beats leave time for.
+    ([1, 2], [4, 4], [9, 10], 3, 1, 0),
+    ([2, 1], [5, 4], [12, 9], 2, 2, 0),
+    # Rows; columns; frames of three beats.
+    ([1, 4], [1, 1], [1, 9], 4, 2, 0),
+    ([4, 1], [2, 1], [9, 1], 2, 2, 1),
+    ([1, 2], [1, 1], [1, 3], 2, 2, 0),
+    ([1, 1], [1, 1], [1, 1], 3, 1, 0),
+)
+
+
+def window_cases(rng: np.random.Generator, count: int) -> list[Instance]:
+    """Chosen shapes first, then any of those that work in FINN; both styles."""
+    shapes = [*WINDOW_SHAPES[:count]]
+    while len(shapes) < count:
+        kernel, stride = [int(v) for v in rng.integers(1, 6, 2)], [int(v) for v in rng.integers(1, 5, 2)]
+        size = [max(k, s) + int(rng.integers(0, 8)) for k, s in zip(kernel, stride, strict=True)]
+        channels, parallel = int(rng.integers(1, 7)), int(rng.random() < 0.4)
+        simd = channels if parallel and kernel != [1, 1] else divisor(rng, channels)
+        shape = kernel, stride, size, channels, simd, parallel
+        if works(shape):
+            shapes.append(shape)
+    return [window(rng, f"window_{k}", shape) for k, shape in enumerate(shapes)]
+
+
+def works(shape) -> bool:
+    """Whether FINN makes a window that gives the right values: not of all shapes."""
+    kernel, stride, size, channels, simd, parallel = shape
+    windows = [(extent - k) // s + 1 for k, s, extent in zip(kernel, stride, size, strict=True)]
+    covered = [k + (count - 1) * s for k, s, count in zip(kernel, stride, windows, strict=True)]
+    if any(extent % part != extent - part for part, extent in zip(covered, size, strict=True)):
+        return False  # what is skipped at the end of a row or frame is taken as a remainder
+    if parallel or kernel == [1, 1]:
+        line_buffer = size[1] - kernel[1]
+        return np.prod(windows) > 2 and (kernel[0] == 1 or line_buffer > 1 or size[1] == 1)
+    folds, unused = channels // simd, size[1] - covered[1]
+    window = ((kernel[0] - 1) * size[1] + kernel[1]) * folds
+    spare = max(0, stride[1] - 1 - np.prod(kernel)) + max(0, (stride[0] - 1) * size[1] - np.prod(kernel))
+    step = (unused + kernel[1] + (stride[0] - 1) * size[1]) * folds + 1 - window
+    return abs(step) <= window + spare * folds and (np.prod(windows) > 2 or max(kernel) > 2)
+
+
+# StreamingDataWidthConverter_rtl
+
+WIDTH_SHAPES = (
+    # bits, elements a pixel, elements of an input beat and of an output beat, pixels: 16 to 36 bits, and back
+    (4, 36, 4, 9, 4),
+    (4, 36, 9, 4, 4),
+    (1, 12, 12, 1, 6),
+    (1, 12, 1, 12, 6),
+    (1, 6, 2, 1, 6),
+    (1, 6, 1, 2, 6),
+    (8, 6, 1, 6, 8),
+    (8, 6, 6, 1, 8),
+    (3, 12, 4, 3, 9),
+    (3, 12, 3, 4, 9),
+    (5, 6, 3, 3, 5),
+)
+
+
+def width_cases(rng: np.random.Generator, count: int) -> list[Instance]:
+    """Chosen widths first, then any: by whole factors and not, to and from a bit, the same."""
+    shapes = [*WIDTH_SHAPES[:count]]
+    while len(shapes) < count:
+        bits, channels, pixels = int(rng.integers(1, 7)), int(rng.choice([6, 12, 20, 30, 36])), int(rng.integers(1, 13))
+        shapes.append((bits, channels, divisor(rng, channels), divisor(rng, channels), pixels))
+    return [width(rng, f"width_{k}", shape) for k, shape in enumerate(shapes)]
+
+
+CASES = {
+    "MVAU_rtl": mvau_cases,
+    "SAMVAU_rtl": samvau_cases,
+    "Thresholding_rtl": thresholding_cases,
+    "MaxPool2d_rtl": partial(own_cases, "maxpool2d"),
+    "UpsampleNearestNeighbour_rtl": partial(own_cases, "upsample"),
+    "StreamingConcat_rtl": partial(own_cases, "concat"),
+    "DuplicateStreams_rtl": partial(own_cases, "duplicate"),
+    "ConvolutionInputGenerator_rtl": window_cases,
+    "StreamingDataWidthConverter_rtl": width_cases,
+}
+"""FINN's name of an operator, and what makes so many instances of it."""

@@ -77,25 +77,29 @@ def some_type(rng, most=9):
     return f"{rng.choice(['INT', 'UINT'])}{rng.integers(2, most)}"
 
 
-def mvau(rng, name, most_vectors=5):
+def mvau(rng, name, most_vectors=5, shape=None):
+    """``shape``: MW, MH, SIMD and PE, in the place of random ones."""
     mw, mh, vectors = (int(v) for v in rng.integers(1, [25, 9, most_vectors + 1]))
+    mw, mh, simd, pe = shape or (mw, mh, divisor(rng, mw), divisor(rng, mh))
     x, w = some_type(rng), f"INT{rng.integers(2, 9)}"
     seen, weights = integers(rng, x, (FRAMES * vectors, mw)), integers(rng, w, (mw, mh))
-    node = operator("MVAU_rtl", inputs=2, name=name, MW=mw, MH=mh, SIMD=divisor(rng, mw), PE=divisor(rng, mh),
+    node = operator("MVAU_rtl", inputs=2, name=name, MW=mw, MH=mh, SIMD=simd, PE=pe,
                     inputDataType=x, weightDataType=w, outputDataType="INT22", accDataType="INT22", noActivation=1,
                     numInputVectors=[1, vectors, 1]).onnx_node  # fmt: skip
     return instance(node, [seen], [seen @ weights], {"i1": weights})
 
 
-def thresholding(rng, name):
-    channels, vectors, bits = (int(v) for v in rng.integers(1, [9, 6, 5]))
+def thresholding(rng, name, most_vectors=5):
+    channels, vectors, bits = (int(v) for v in rng.integers(1, [9, most_vectors + 1, 5]))
     x, signed = some_type(rng, 12), bool(rng.integers(2))
     first = -(1 << bits - 1) if signed and bits > 1 else 0
     rows = 1 if rng.random() < 0.2 else channels
-    steps = np.sort(integers(rng, x, (rows, 2**bits - 1)), axis=1)
+    count = int(rng.integers(1 << bits - 1, 1 << bits))  # fewer would fit into fewer bits
+    steps = np.sort(integers(rng, x, (rows, count)), axis=1)
     values = integers(rng, x, (FRAMES * vectors, channels))
     node = operator("Thresholding_rtl", inputs=2, name=name, NumChannels=channels, PE=divisor(rng, channels),
-                    numSteps=steps.shape[1], inputDataType=x, weightDataType=x, ActVal=first,
+                    numSteps=count, inputDataType=x, weightDataType=x, ActVal=first,
+                    deep_pipeline=int(rng.integers(2)),
                     outputDataType=f"{'INT' if first else 'UINT'}{bits}",
                     numInputVectors=[1, vectors, 1]).onnx_node  # fmt: skip
     return instance(node, [values], [count_reached(values, steps) + first], {"i1": steps})
@@ -110,26 +114,34 @@ def padding(rng, name):
     return instance(node, [values], [zero_padded(values, *sides)])
 
 
-def window(rng, name):
-    kernel, stride = ([int(v) for v in rng.integers(1, 4, 2)] for _ in range(2))
-    h, w = (int(rng.integers(k, k + 6)) for k in kernel)
-    c, x, parallel = int(rng.integers(1, 7)), some_type(rng), int(rng.integers(2))
+def window(rng, name, shape=None):
+    """``shape`` is kernel, stride, (height, width), channels, SIMD, parallel_window."""
+    if shape is None:
+        kernel, stride = ([int(v) for v in rng.integers(1, 4, 2)] for _ in range(2))
+        size = [int(rng.integers(k, k + 6)) for k in kernel]
+        c, parallel = int(rng.integers(1, 7)), int(rng.integers(2))
+        shape = kernel, stride, size, c, c if parallel else divisor(rng, c), parallel
+    kernel, stride, (h, w), c, simd, parallel = shape
+    x = some_type(rng)
     values = integers(rng, x, (FRAMES, h, w, c))
     windows = convolution_windows(values, kernel, stride)
     node = operator("ConvolutionInputGenerator_rtl", name=name, ConvKernelDim=kernel, IFMChannels=c, IFMDim=[h, w],
-                    OFMDim=list(windows.shape[1:3]), SIMD=c if parallel else divisor(rng, c), Stride=stride,
+                    OFMDim=list(windows.shape[1:3]), SIMD=simd, Stride=stride,
                     Dilation=[1, 1], depthwise=0, inputDataType=x, outputDataType=x,
                     parallel_window=parallel).onnx_node  # fmt: skip
     return instance(node, [values], [windows])
 
 
-def width(rng, name):
-    channels, bits = int(rng.choice([6, 12, 20])), int(rng.integers(1, 7))
-    pixels, shape = 3, [1, 3, 1, channels]
+def width(rng, name, shape=None):
+    """``shape`` is bits of an element, elements a pixel, elements of an input beat and of an output beat, pixels."""
+    if shape is None:
+        channels = int(rng.choice([6, 12, 20]))
+        shape = int(rng.integers(1, 7)), channels, divisor(rng, channels), divisor(rng, channels), 3
+    bits, channels, lanes_in, lanes_out, pixels = shape
+    folded = [1, pixels, 1, channels]
     values = integers(rng, f"UINT{bits}", (FRAMES, pixels, channels))
-    node = operator("StreamingDataWidthConverter_rtl", name=name, inShape=shape, outShape=shape,
-                    inWidth=bits * divisor(rng, channels), outWidth=bits * divisor(rng, channels),
-                    dataType=f"UINT{bits}").onnx_node  # fmt: skip
+    node = operator("StreamingDataWidthConverter_rtl", name=name, inShape=folded, outShape=folded,
+                    inWidth=bits * lanes_in, outWidth=bits * lanes_out, dataType=f"UINT{bits}").onnx_node  # fmt: skip
     return instance(node, [values], [values])
 
 

@@ -35,13 +35,15 @@ MADE, LEFT = REPLAY_RINGS, REPLAY_RINGS + 1
 FIRST_WEIGHT = 5
 LOOK_BACK = 8
 """Sums beyond those in the pipeline."""
-OFF = ("pumpedCompute", "pumpedMemory", "runtime_writeable_weights", "bodies", "mlo_max_iter")
+UNSUPPORTED = ("pumpedCompute", "pumpedMemory", "runtime_writeable_weights", "bodies", "mlo_max_iter")
 
 
 def timing(operator: Operator, streams: Streams) -> Timing:
-    """Of a matrix-vector unit for DSP48E1 or DSP48E2."""
+    """Of a matrix-vector unit for DSP48E1 or DSP48E2; before code is generated, it is taken for one of them."""
     attributes = operator.attributes
-    for name in OFF:
+    version = attributes.get("dsp_version", 1)
+    require(operator, version in (1, 2), f"the core of VERSION {version}; 1 (DSP48E1) and 2 (DSP48E2) have one")
+    for name in UNSUPPORTED:
         require(operator, not attributes.get(name, 0), f"{name}={attributes.get(name, 0)}")
     require(operator, attributes.get("TH", 1) == 1, f"TH={attributes.get('TH', 1)}")
     simd, pe = attributes["SIMD"], attributes["PE"]
