@@ -15,7 +15,7 @@ from hwprune.sim.rate import rate
 NEAR = 0.99
 """An operator limits if its own interval is at least this share of the accelerator's."""
 TRIALS = 8
-"""FIFOs that are tried one by one, those first whose producers are blocked most."""
+"""FIFOs that are tried one by one, whether they are needed."""
 CONVERTER, WINDOW = "StreamingDataWidthConverter_rtl", "ConvolutionInputGenerator_rtl"
 
 
@@ -27,9 +27,9 @@ class Advice:
     ----------
     limit
         ``fold``: an operator's own work; ``full``: the same, but it is fully parallel; ``port``: the top's input brings
-        a frame no faster; ``fifo``: a FIFO is too small; ``join``: operators hold each other up without a FIFO.
+        a frame no faster; ``fifo``: FIFOs are too small; ``join``: operators hold each other up without a FIFO.
     where
-        The operator, the input stream, the FIFO, or the stream without one.
+        The operator, the input stream, the FIFO that lacks most, or the stream without one.
     attribute, now, then
         Of a fold: ``PE``, ``SIMD`` or ``parallel_window``, its value, and the next that FINN allows. Of a FIFO:
         ``depth``, the beats it holds, and those that it has to hold.
@@ -45,7 +45,9 @@ class Advice:
     text: str
 
 
-def advise(model: CycleModel, own: Mapping[str, int], blocked: Mapping[str, int], interval: int, frames: int) -> Advice:
+def advise(
+    model: CycleModel, own: Mapping[str, int], blocked: Mapping[str, int], interval: int, frames: int, progress: bool
+) -> Advice:
     """Find what limits an accelerator.
 
     Parameters
@@ -60,14 +62,16 @@ def advise(model: CycleModel, own: Mapping[str, int], blocked: Mapping[str, int]
         The accelerator's.
     frames
         Of a run that has settled.
+    progress
+        Show bars if it takes long.
     """
     slowest, *others = sorted(model.operators, key=lambda operator: -own[operator.name])
     if own[slowest.name] >= NEAR * interval:
         follows = f"; {others[0].name} follows with {own[others[0].name]:,}" if others else ""
         return _on_operator(model, slowest, own[slowest.name], follows)
-    best = _interval(model, [fifo.name for fifo in model.design.fifos], frames)
+    best = _interval(model, [fifo.name for fifo in model.design.fifos], frames, progress)
     if best < NEAR * interval:
-        return _on_fifos(model, blocked, interval, best, frames)
+        return _on_fifos(model, blocked, interval, best, frames, progress)
     return _on_join(model, blocked, interval, slowest, own[slowest.name])
 
 
@@ -120,27 +124,36 @@ def _next_fold(operator: Operator, side: str | None = None) -> tuple[str, int, i
     return None
 
 
-def _on_fifos(model: CycleModel, blocked: Mapping[str, int], interval: int, best: int, frames: int) -> Advice:
-    """The FIFO that alone gains most, if any does; then it is named with the depth it takes at the speed gained."""
-    ahead = {fifo: blocked.get(model.streams[fifo.source].producer, 0) for fifo in model.design.fifos}
-    fifos = sorted(ahead, key=lambda fifo: -ahead[fifo])[:TRIALS]
-    gains = {fifo: _interval(model, [fifo.name], frames) for fifo in fifos}
-    fifo = min(gains, key=gains.get)
-    now = _depth(model, fifo)
-    if gains[fifo] > NEAR * interval:
-        text = (
-            f"FIFOs limit together: without any limit the interval is {best:,} instead of {interval:,} cycles; the "
-            f"operators in front of these are blocked most: {', '.join(fifo.name for fifo in fifos if ahead[fifo])}"
-        )
-        return Advice("fifo", fifos[0].name, "depth", _depth(model, fifos[0]), None, text)
-    ends, deeper = (fifo.source, fifo.sink), model.resized({**model.sizes, fifo.name: UNBOUNDED})
-    run = finished(deeper, frames, record=ends, pace=gains[fifo])
-    needed = int(peak(*(run.cycles[name] for name in ends)))
-    text = (
-        f"FIFO {fifo.name} limits: with room for {needed:,} beats (now {now:,}) the interval is {gains[fifo]:,} "
-        f"instead of {interval:,} cycles"
-    )
-    return Advice("fifo", fifo.name, "depth", now, needed, text)
+def _on_fifos(
+    model: CycleModel, blocked: Mapping[str, int], interval: int, best: int, frames: int, progress: bool
+) -> Advice:
+    """The fewest FIFOs that have to be deeper for the speed of unbounded ones, and how deep."""
+    fifos = {fifo.name: fifo for fifo in model.design.fifos}
+    ahead = {name: blocked.get(model.streams[fifo.source].producer, 0) for name, fifo in fifos.items()}
+
+    def enough(names: list[str]) -> bool:
+        return NEAR * _interval(model, names, frames, progress) <= best
+
+    names = sorted(fifos, key=lambda name: -ahead[name])
+    few, many = 0, len(names)  # the first `many` are enough, the first `few` are not
+    while many - few > 1:
+        middle = (few + many) // 2
+        few, many = (few, middle) if enough(names[:middle]) else (middle, many)
+    group = names[:many]
+    for name in names[: many - 1] if many <= TRIALS else ():
+        others = [other for other in group if other != name]
+        group = others if enough(others) else group
+    made = _interval(model, group, frames, progress)
+    record = [end for name in group for end in (fifos[name].source, fifos[name].sink)]
+    deeper = model.resized({**model.sizes, **dict.fromkeys(group, UNBOUNDED)})
+    run = finished(deeper, frames, record=record, pace=made, progress=progress)
+    needed = {name: int(peak(run.cycles[fifos[name].source], run.cycles[fifos[name].sink])) for name in group}
+    now = {name: _depth(model, fifos[name]) for name in group}
+    depths = [f"{name} for {needed[name]:,} beats (now {now[name]:,})" for name in group if needed[name] > now[name]]
+    rooms = ", in ".join(depths or group)
+    text = f"FIFOs limit: with room in {rooms} the interval is {made:,} instead of {interval:,} cycles"
+    worst = max(group, key=lambda name: needed[name] - now[name])
+    return Advice("fifo", worst, "depth", now[worst], needed[worst], text)
 
 
 def _on_join(model: CycleModel, blocked: Mapping[str, int], interval: int, slowest: Operator, own: int) -> Advice:
@@ -162,9 +175,9 @@ def _on_join(model: CycleModel, blocked: Mapping[str, int], interval: int, slowe
     return Advice("join", stream.name, None, None, None, text)
 
 
-def _interval(model: CycleModel, unbounded: list[str], frames: int) -> int:
+def _interval(model: CycleModel, unbounded: list[str], frames: int, progress: bool) -> int:
     """The accelerator's, if some FIFOs are never full."""
-    run = finished(model.resized({**model.sizes, **dict.fromkeys(unbounded, UNBOUNDED)}), frames)
+    run = finished(model.resized({**model.sizes, **dict.fromkeys(unbounded, UNBOUNDED)}), frames, progress=progress)
     return rate(model.design, run.cycles, frames).interval
 
 

@@ -107,7 +107,7 @@ def work(model: CycleModel, *, progress: bool = True) -> Work:
         steady=found.steady and settled,
         bottleneck=max(own, key=own.get),
         operators=tuple(rows),
-        advice=advise(model, own, blocked, found.interval, frames),
+        advice=advise(model, own, blocked, found.interval, frames, progress),
     )
 
 

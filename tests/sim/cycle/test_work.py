@@ -154,3 +154,14 @@ def test_own_intervals_do_not_depend_on_neighbours():
     pads = [padding("a", 4), padding("b", 6)]
     slow = unit("m", 64, 1, 1)
     assert own_intervals(CycleModel(chain(*pads, slow)))["b"] == own_intervals(CycleModel(chain(pads[1])))["b"] == 64
+
+
+def test_names_all_fifos_that_limit_and_no_other():
+    def design(first, second):
+        return chain(unit("a", 36, 2, 9), first, padding("b", 6, channels=9), 40, unit("c", 64, 9, 1), second,
+                     padding("d", 8, 0, bottom=2))  # fmt: skip
+
+    found = work(CycleModel(design(2, 2)))
+    advice = found.advice
+    assert advice.limit == "fifo" and advice.where == "fifo1" and "fifo3" not in advice.text
+    assert interval(design(advice.then, 2)) == 648 < found.interval
