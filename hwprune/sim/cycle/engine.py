@@ -3,7 +3,7 @@
 import numpy as np
 
 from hwprune.sim.cycle.compiled import inlined, kept
-from hwprune.sim.cycle.machine import FINISHED, OFFERED, POPPED, PORTS, PUSHED
+from hwprune.sim.cycle.machine import FINISHED, GRANTED, OFFERED, POPPED, PORTS, PUSHED
 from hwprune.sim.cycle.operators import (
     concat,
     duplicate,
@@ -68,7 +68,8 @@ def advance(kind, m, i):
 
 @inlined
 def _moves(m, queue):
-    return m.queues[queue, PUSHED] + m.queues[queue, POPPED] + m.queues[queue, OFFERED]
+    q = m.queues[queue]
+    return q[PUSHED] + q[POPPED] + q[OFFERED] + q[GRANTED]
 
 
 @kept

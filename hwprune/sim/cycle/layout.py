@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwprune.sim.cycle.machine import (
+    AHEAD,
     BLOCK,
     CAPACITY,
     CONSUMER,
@@ -129,6 +130,8 @@ def edges(machine: Machine) -> tuple[np.ndarray, np.ndarray]:
 
 def look_back(queue: Queue) -> int:
     """Beats of a queue that its two ends may still ask for."""
+    if queue.storage.style == WIRE:
+        return AHEAD + SLACK
     return SLACK if math.isinf(queue.storage.capacity) else int(queue.storage.capacity) + SLACK
 
 

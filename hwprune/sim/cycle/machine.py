@@ -29,9 +29,11 @@ WIRE, SHIFT, BLOCK = 0, 1, 2
 
 # Columns of Machine.queues
 STYLE, CAPACITY, PUSHED, POPPED, OFFERED, OFFER, IN_BASE, IN_MASK, OUT_BASE, OUT_MASK = range(10)
-DRAINED, DRAIN_BASE, DRAIN_MASK, PRODUCER, CONSUMER, OFFERS = range(10, 16)
+DRAINED, DRAIN_BASE, DRAIN_MASK, PRODUCER, CONSUMER, OFFERS, GRANTED = range(10, 17)
 """OFFERS: where the producer's offers are recorded; 0 where they are not."""
-QUEUE_COLUMNS = 16
+QUEUE_COLUMNS = 17
+AHEAD = 48
+"""Beats that the consumer on a wire may grant ahead."""
 
 PORTS = 8
 """Most streams on one side of an operator."""
@@ -93,6 +95,8 @@ def offered(m, queue, n):
     """Cycle from which beat ``n`` is offered to the consumer, or UNKNOWN; beats before ``n`` have been taken."""
     q = m.queues[queue]
     if q[STYLE] == WIRE:
+        if q[PUSHED] > n:
+            return _in(q, m.memory, n)
         return q[OFFER] if q[OFFERED] > n else np.int64(UNKNOWN)
     if q[PUSHED] <= n:
         return np.int64(UNKNOWN)
@@ -115,10 +119,21 @@ def take(m, queue, n, cycle):
     q = m.queues[queue]
     m.memory[q[OUT_BASE] + (n & q[OUT_MASK])] = cycle
     q[POPPED] = n + 1
-    if q[STYLE] == WIRE:
+    if q[STYLE] == WIRE and q[PUSHED] <= n:
         q[PUSHED] = n + 1
         if q[OFFERS]:
             m.memory[q[OFFERS] + n] = q[OFFER]
+
+
+@inlined
+def grant(m, queue, n, cycle):
+    """The consumer on a wire will be ready for beat ``n`` from ``cycle`` on, whenever it is offered.
+
+    So the producer need not ask, and the two take turns by many beats. At most AHEAD beats beyond those taken.
+    """
+    q = m.queues[queue]
+    m.memory[q[OUT_BASE] + (n & q[OUT_MASK])] = cycle
+    q[GRANTED] = n + 1
 
 
 @inlined
@@ -127,13 +142,15 @@ def push(m, queue, n, cycle):
     q = m.queues[queue]
     if q[PUSHED] > n:
         return _in(q, m.memory, n)
-    if q[STYLE] == WIRE:
-        q[OFFER] = cycle
-        q[OFFERED] = n + 1
-        return np.int64(UNKNOWN)
     offer = cycle
+    if q[STYLE] == WIRE:
+        if q[GRANTED] <= n:
+            q[OFFER] = cycle
+            q[OFFERED] = n + 1
+            return np.int64(UNKNOWN)
+        cycle = max(cycle, _out(q, m.memory, n))
     freed = n - q[CAPACITY]  # the beat that has to have left the store
-    if freed >= 0:
+    if freed >= 0 and q[STYLE] != WIRE:
         if q[STYLE] == SHIFT:
             if q[POPPED] < freed:
                 return np.int64(UNKNOWN)

@@ -11,8 +11,21 @@ the same way. Between equal widths there is but a wire.
 import math
 
 from hwprune.accel.design import Operator
-from hwprune.sim.cycle.compiled import kernel
-from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, push, take
+from hwprune.sim.cycle.compiled import inlined, kernel
+from hwprune.sim.cycle.machine import (
+    AHEAD,
+    GRANTED,
+    OFFERED,
+    STYLE,
+    UNKNOWN,
+    WAIT_INPUT,
+    WAIT_OUTPUT,
+    WIRE,
+    grant,
+    offered,
+    push,
+    take,
+)
 from hwprune.sim.cycle.timing import Streams, Timing
 
 IN, OUT = range(2)
@@ -65,9 +78,24 @@ def advance(m, i):
                 moved = True
         if not moved:
             break
+    _grant(m, source, taken, held, sent, sent_at, width_in, width_out)
     s[TAKEN], s[SENT], s[HELD] = taken, sent, held
     s[TAKEN_AT], s[TAKEN_BEFORE], s[SENT_AT], s[SENT_BEFORE] = taken_at, taken_before, sent_at, sent_before
     return WAIT_OUTPUT if held >= width_out else WAIT_INPUT
+
+
+@inlined
+def _grant(m, source, taken, held, sent, sent_at, width_in, width_out):
+    """Inputs for which there is room, whenever they come, without another output leaving."""
+    q = m.queues[source]
+    if q[STYLE] != WIRE or q[OFFERED] > taken:
+        return
+    n = max(q[GRANTED], taken + (held == 0))  # with an empty buffer the last output need not have left
+    held += (n - taken) * width_in
+    while held <= width_out and n < taken + AHEAD:
+        grant(m, source, n, sent_at + 1 if sent else 0)
+        n += 1
+        held += width_in
 
 
 @kernel
