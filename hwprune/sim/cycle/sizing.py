@@ -9,7 +9,7 @@ FINN's ``largefifo_rtlsim``). Groups of FIFOs are reduced at once, halved where 
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from hwprune.accel.fifo_storage import FifoSize, Memory, fifo_choices, fifo_memory
 from hwprune.errors import UserError
@@ -55,6 +55,15 @@ class Sizing:
     peak_memory: Memory
     trials: int
     seconds: float
+
+    def as_json(self) -> dict:
+        """For the record of the stage compile."""
+        names = {"sizes": self.sizes, "peak_sizes": self.peak_sizes}
+        return {
+            **{key: {name: int(size.depth) for name, size in sizes.items()} for key, sizes in names.items()},
+            **{"interval": self.rate.interval, "fastest": self.fastest, "trials": self.trials},
+            **{"memory": asdict(self.memory), "peak_memory": asdict(self.peak_memory), "seconds": self.seconds},
+        }
 
 
 def size_fifos(
