@@ -53,17 +53,10 @@ class Bench:
 
 def build_bench(instances: Sequence[Instance], folder: Path, fifos: dict[str, int] | None = None) -> Bench:
     """One top with all instances; ``fifos`` puts a FIFO of that depth before and behind the node of that name."""
-    prepare_finn(folder)
-    operators.register()
     model = _combined(instances)
     if fifos:
         _insert_fifos(model, fifos)
-    for node in model.graph.node:
-        op, target = getCustomOp(node), folder / "build" / node.name
-        target.mkdir(parents=True)
-        op.set_nodeattr("code_gen_dir_ipgen", str(target))
-        op.code_generation_ipgen(model, PART, 10.0)
-    design = stitch(model, folder / "design")
+    design = generate(model, folder)
     by_tensor = {stream.tensor: stream for stream in design.streams}
     beats = {}
     for made in instances:
@@ -77,6 +70,18 @@ def build_bench(instances: Sequence[Instance], folder: Path, fifos: dict[str, in
         {stream.name: beats[stream.name] for stream in design.inputs},
         {stream.name: beats[stream.name] for stream in design.outputs},
     )
+
+
+def generate(model: ModelWrapper, folder: Path) -> Design:
+    """Code of all nodes, stitched."""
+    prepare_finn(folder)
+    operators.register()
+    for node in model.graph.node:
+        op, target = getCustomOp(node), folder / "build" / node.name
+        target.mkdir(parents=True)
+        op.set_nodeattr("code_gen_dir_ipgen", str(target))
+        op.code_generation_ipgen(model, PART, 10.0)
+    return stitch(model, folder / "design")
 
 
 def _elements(beats, stream):

@@ -29,8 +29,9 @@ ROW_DRAINS, COLUMN_DRAINS = 0, 1
 
 def timing(operator: Operator, streams: Streams) -> Timing:
     """Of a max-pool of 2x2 pixels."""
-    height, width, folds = streams[operator.inputs[0]].folded_shape[-4:-1]
-    stride = operator.attributes["stride"]
+    attributes = operator.attributes
+    (height, width), stride = attributes["ifm_dim"], attributes["stride"]
+    folds = attributes["Channels"] // attributes["PE"]
     beats = (folds, width // stride * folds)
     return Timing((stride, width, height, *beats), rings=beats)
 

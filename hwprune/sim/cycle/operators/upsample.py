@@ -23,10 +23,10 @@ WRITTEN, FREE = 0, 1
 
 def timing(operator: Operator, streams: Streams) -> Timing:
     """Of an upsampling."""
-    source, sink = (streams[name] for name in (operator.inputs[0], operator.outputs[0]))
-    width, folds = source.folded_shape[-3:-1]
+    attributes = operator.attributes
+    factor, width = attributes["HO"] // attributes["HI"], attributes["WI"]
+    folds = attributes["NumChannels"] // attributes["SIMD"]
     words = 2 * width * folds
-    factor = sink.folded_shape[-3] // width
     return Timing((factor, folds, width, words), rings=(words, words))
 
 
