@@ -16,6 +16,8 @@ NEAR = 0.99
 """An operator limits if its own interval is at least this share of the accelerator's."""
 TRIALS = 8
 """FIFOs that are tried one by one, whether they are needed."""
+NAMED = 3
+"""Of more FIFOs, those that lack most."""
 CONVERTER, WINDOW = "StreamingDataWidthConverter_rtl", "ConvolutionInputGenerator_rtl"
 
 
@@ -26,10 +28,10 @@ class Advice:
     Attributes
     ----------
     limit
-        ``fold``: an operator's own work; ``full``: the same, but it is fully parallel; ``port``: the top's input brings
-        a frame no faster; ``fifo``: FIFOs are too small; ``join``: operators hold each other up without a FIFO.
+        ``fold``: an operator's own work; ``full``: the same, but it is fully parallel; ``port``: a port of the top
+        passes a frame no faster; ``fifo``: FIFOs are too small; ``join``: operators hold each other up without a FIFO.
     where
-        The operator, the input stream, the FIFO that lacks most, or the stream without one.
+        The operator, the port, the FIFO that lacks most, or the stream without one.
     attribute, now, then
         Of a fold: ``PE``, ``SIMD`` or ``parallel_window``, its value, and the next that FINN allows. Of a FIFO:
         ``depth``, the beats it holds, and those that it has to hold.
@@ -65,18 +67,29 @@ def advise(
     progress
         Show bars if it takes long.
     """
-    slowest, *others = sorted(model.operators, key=lambda operator: -own[operator.name])
+    slowest = max(model.operators, key=lambda operator: own[operator.name])
     if own[slowest.name] >= NEAR * interval:
-        follows = f"; {others[0].name} follows with {own[others[0].name]:,}" if others else ""
-        return _on_operator(model, slowest, own[slowest.name], follows)
+        return advise_fold(model, own)
     best = _interval(model, [fifo.name for fifo in model.design.fifos], frames, progress)
     if best < NEAR * interval:
         return _on_fifos(model, blocked, interval, best, frames, progress)
     return _on_join(model, blocked, interval, slowest, own[slowest.name])
 
 
-def _on_operator(model: CycleModel, operator: Operator, own: int, follows: str) -> Advice:
-    limits = f"{operator.name} limits with {own:,} cycles a frame"
+def advise_fold(model: CycleModel, own: Mapping[str, int]) -> Advice:
+    """What makes the slowest operator faster, whatever the FIFOs are; takes no run of the model.
+
+    Parameters
+    ----------
+    model
+        Of the accelerator.
+    own
+        For each operator its own interval, see `hwprune.sim.cycle.work.own_intervals`.
+    """
+    operator, *others = sorted(model.operators, key=lambda operator: -own[operator.name])
+    cycles = own[operator.name]
+    follows = f"; {others[0].name} follows with {own[others[0].name]:,}" if others else ""
+    limits = f"{operator.name} limits with {cycles:,} cycles a frame"
     if operator.op_type == CONVERTER:
         # It has no fold of its own: the operator on the side of the narrower beats decides.
         source, sink = (model.streams[name] for name in (operator.inputs[0], operator.outputs[0]))
@@ -91,11 +104,11 @@ def _on_operator(model: CycleModel, operator: Operator, own: int, follows: str) 
         attribute, now, then, rule = fold
         text = f"{limits}: raise {attribute} of {operator.name} from {now} to {then} ({rule}){follows}"
         return Advice("fold", operator.name, attribute, now, then, text)
-    for stream in model.design.inputs:
-        if stream.name in operator.inputs and stream.beats >= NEAR * own:
+    for stream in (*model.design.inputs, *model.design.outputs):
+        if stream.name in (*operator.inputs, *operator.outputs) and stream.beats >= NEAR * cycles:
             text = (
-                f"the input {stream.name} limits: a frame is {stream.beats:,} beats, one a cycle at most, and "
-                f"{operator.name} behind it takes no wider ones"
+                f"the {stream.role} {stream.name} limits: a frame is {stream.beats:,} beats, one a cycle at most, and "
+                f"{operator.name} has no wider ones"
             )
             return Advice("port", stream.name, None, None, None, text)
     text = f"{limits}, though it is as parallel as it can be: only fewer channels or pixels make it faster"
@@ -149,11 +162,12 @@ def _on_fifos(
     run = finished(deeper, frames, record=record, pace=made, progress=progress)
     needed = {name: int(peak(run.cycles[fifos[name].source], run.cycles[fifos[name].sink])) for name in group}
     now = {name: _depth(model, fifos[name]) for name in group}
-    depths = [f"{name} for {needed[name]:,} beats (now {now[name]:,})" for name in group if needed[name] > now[name]]
-    rooms = ", in ".join(depths or group)
-    text = f"FIFOs limit: with room in {rooms} the interval is {made:,} instead of {interval:,} cycles"
-    worst = max(group, key=lambda name: needed[name] - now[name])
-    return Advice("fifo", worst, "depth", now[worst], needed[worst], text)
+    lacking = sorted(group, key=lambda name: now[name] - needed[name])
+    rooms = [f"{name} for {needed[name]:,} beats (now {now[name]:,})" for name in lacking[:NAMED]]
+    if len(group) > NAMED:
+        rooms.append(f"{len(group) - NAMED} more (compile sizes FIFOs where no fifo_depth is given)")
+    text = f"FIFOs limit: with room in {', in '.join(rooms)} the interval is {made:,} instead of {interval:,} cycles"
+    return Advice("fifo", lacking[0], "depth", now[lacking[0]], needed[lacking[0]], text)
 
 
 def _on_join(model: CycleModel, blocked: Mapping[str, int], interval: int, slowest: Operator, own: int) -> Advice:

@@ -35,7 +35,8 @@ class Blocked:
         """Of an operator that writes these streams, up to so many beats of each; None for all."""
         starts, ends = [], []
         for name, count in zip(outputs, beats, strict=True):
-            offers, cycles = run.offers[name][:count], run.cycles[name][:count]
+            cycles = run.cycles[name][:count]
+            offers = run.offers[name][: len(cycles)]  # on a wire some may be known that have not been taken
             held = np.flatnonzero(cycles > offers)
             starts.append(offers[held])
             ends.append(cycles[held])

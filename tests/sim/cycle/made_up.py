@@ -26,6 +26,14 @@ def unit(name: str, vectors: int, mw: int, mh: int, simd: int = 1, pe: int = 1) 
     }
 
 
+def converter(name: str, beats: int, lanes: int, made: int) -> dict:
+    """From ``beats`` beats of so many bytes to beats of ``made``."""
+    return {
+        "operator": ("StreamingDataWidthConverter_rtl", name, {"inWidth": 8 * lanes, "outWidth": 8 * made}),
+        "streams": ((1, beats, lanes), (1, beats * lanes // made, made)),
+    }
+
+
 def chain(*members: dict | int) -> Design:
     """Members in a row; a number between two of them is a FIFO of that depth."""
     streams, fifos, operators = [], [], []

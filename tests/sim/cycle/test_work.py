@@ -13,7 +13,7 @@ from hwprune.sim.cycle.observe import Blocked, observe
 from hwprune.sim.cycle.work import own_intervals, work
 from hwprune.sim.rate import rate
 from tests.sim.cycle.clocked import run_pads
-from tests.sim.cycle.made_up import chain, padding, unit
+from tests.sim.cycle.made_up import chain, converter, padding, unit
 
 FEW = settings(max_examples=20, deadline=None)
 
@@ -127,13 +127,31 @@ def test_names_the_fifo_and_the_depth_that_it_takes():
     assert (enough.interval, enough.advice.limit) == (648, "fold")
 
 
+def test_a_converter_waits_for_the_operator_with_the_narrower_beats():
+    before = unit("a", 50, 4, 4, simd=4, pe=4)
+    found = work(CycleModel(chain(before, 9, converter("w", 50, 4, 1), 9, unit("b", 50, 4, 1))))
+    assert [one.interval for one in found.operators] == [50, 200, 200]
+    assert (found.bottleneck, found.advice.limit, found.advice.where) == ("w", "fold", "b")
+    assert (found.advice.attribute, found.advice.now, found.advice.then) == ("SIMD", 1, 2)
+    # To the other side, PE makes the beats wider: its 50 vectors are computed in 4 folds, whatever SIMD is.
+    after = unit("b", 50, 4, 1, simd=4)
+    found = work(CycleModel(chain(unit("a", 50, 1, 4), 9, converter("w", 200, 1, 4), 9, after)))
+    assert found.interval == 200
+    assert (found.advice.where, found.advice.attribute, found.advice.then) == ("a", "PE", 2)
+
+
+def test_names_the_output():
+    advice = work(CycleModel(chain(unit("a", 50, 2, 4, simd=2, pe=4), 9, converter("w", 50, 4, 1)))).advice
+    assert (advice.limit, advice.where) == ("port", "out0_V")
+
+
 def test_names_the_port():
     advice = work(CycleModel(chain(unit("m", 36, 2, 1, simd=2)))).advice
     assert (advice.limit, advice.where, advice.attribute) == ("port", "in0_V", None)
 
 
 def test_says_when_nothing_is_left_to_fold():
-    advice = work(CycleModel(chain(padding("p", 4)))).advice
+    advice = work(CycleModel(chain(padding("p", 4), 9, unit("m", 36, 1, 1)))).advice
     assert (advice.limit, advice.where) == ("full", "p")
 
 
@@ -147,7 +165,7 @@ def test_names_the_wire_where_operators_hold_each_other_up():
 def test_is_json():
     found = work(CycleModel(chain(padding("a", 4), 2, padding("b", 6))))
     again = json.loads(json.dumps(found.as_json(), allow_nan=False))
-    assert again["interval"] == 64 and again["operators"][0]["name"] == "a" and again["advice"]["limit"] == "full"
+    assert again["interval"] == 64 and again["operators"][0]["name"] == "a" and again["advice"]["where"] == "out0_V"
 
 
 def test_own_intervals_do_not_depend_on_neighbours():
