@@ -88,7 +88,9 @@ class CompileSettings(_Section):
     max_brams: PositiveInt | None = None
     """Budget of block RAMs of 18 Kb, in place of `target_fps`; by FINN's estimate."""
     fifo_depth: Annotated[int, Field(ge=2, le=1 << 16)] | None = None
-    """Depth of every FIFO in beats; where it is not given, FIFOs are generous and no deadlock can form."""
+    """Depth of every FIFO in beats; where it is not given, each is as small as keeps the speed, by the cycle model."""
+    fifo_fps: Annotated[float, Field(gt=0)] | None = None
+    """Frames a second that are enough for the sizing of FIFOs; where it is not given, those of FIFOs never full."""
 
     @model_validator(mode="before")
     @classmethod

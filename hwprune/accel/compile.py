@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +11,14 @@ from qonnx.custom_op.registry import getCustomOp
 
 from hwprune.accel import operators
 from hwprune.accel.accelerator import GRAPH, Accelerator
-from hwprune.accel.fifos import keep_to_block_ram, set_fifo_depths
+from hwprune.accel.design import Design
+from hwprune.accel.fifo_storage import FifoSize
+from hwprune.accel.fifos import keep_to_block_ram, resize, set_fifo_depths
 from hwprune.accel.finn_env import BUILD_FOLDER, prepare_finn
 from hwprune.accel.folding import Budget, fold_to_budget, fold_to_cycles, node_cycles, node_resources, resources
 from hwprune.accel.lower import lower
 from hwprune.accel.names import carried, transform_named
+from hwprune.accel.outline import outline
 from hwprune.accel.stitch import stitch
 from hwprune.errors import UserError
 from hwprune.files import atomic_write
@@ -39,7 +42,11 @@ class Goal:
 
 
 def compile_accelerator(
-    qonnx: ModelWrapper, folder: Path, goal: Goal, progress: Callable[[str], None] = lambda step: None
+    qonnx: ModelWrapper,
+    folder: Path,
+    goal: Goal,
+    progress: Callable[[str], None] = lambda step: None,
+    size: Callable[[Design], Mapping[str, FifoSize]] | None = None,
 ) -> Accelerator:
     """Compile an integer QONNX graph into RTL in ``folder``.
 
@@ -53,6 +60,9 @@ def compile_accelerator(
         Part, clock, and a speed or a budget.
     progress
         Called with the name of each step as it begins.
+    size
+        Says how large each FIFO of the outlined design shall be, where the goal names no depth; without it they are
+        generous.
 
     Raises
     ------
@@ -86,6 +96,9 @@ def compile_accelerator(
     for transformation in (InsertDWC(), InsertFIFO(create_shallow_fifos=shallow), SpecializeLayers(goal.part)):
         model = transform_named(model, transformation)
     keep_to_block_ram(model, goal.part)
+    if size is not None and goal.fifo_depth is None:
+        progress("size FIFOs")
+        resize(model, size(outline(model)))
     origin = _origins(model)
     with atomic_write(folder / GRAPH) as temporary:
         model.save(str(temporary))

@@ -1,4 +1,4 @@
-"""How deep the FIFOs are: generous, and free of deadlock by construction; not minimal.
+"""How deep the FIFOs are before they are sized: generous, and free of deadlock by construction; not minimal.
 
 A join waits for its slowest branch while the fork before it feeds all of them. With a frame's room on every branch no
 operator upstream ever waits for the join, so no cycle of waiting can form. For full speed a branch must also hold what
@@ -6,10 +6,13 @@ passes while the slower one is under way, which on small feature maps is several
 """
 
 import math
+from collections.abc import Mapping
 
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
+
+from hwprune.accel.fifo_storage import FifoSize
 
 DEPTH = 256
 """Beats, where no branches meet: bursts of that length do not slow the chain down."""
@@ -51,6 +54,16 @@ def keep_to_block_ram(model: ModelWrapper, part: str) -> None:
         fifo = getCustomOp(node)
         if fifo.resolve_ram_style() == "ultra":
             fifo.set_nodeattr("ram_style", "block")
+
+
+def resize(model: ModelWrapper, sizes: Mapping[str, FifoSize]) -> None:
+    """Give FIFO nodes other sizes, in place."""
+    for node in model.get_nodes_by_op_type("StreamingFIFO_rtl"):
+        if node.name in sizes:
+            depth, style = sizes[node.name]
+            fifo = getCustomOp(node)
+            fifo.set_nodeattr("depth", int(depth))
+            fifo.set_nodeattr("ram_style", style)
 
 
 def _delays(model: ModelWrapper) -> dict[str, float]:

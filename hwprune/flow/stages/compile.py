@@ -1,7 +1,13 @@
 """compile: from the QONNX graph to one stitched RTL design."""
 
+from typing import TYPE_CHECKING
+
 from hwprune.flow.stage import Outcome, Stage, StageContext
 from hwprune.flow.stages.export import GRAPH
+
+if TYPE_CHECKING:
+    from hwprune.accel.design import Design
+    from hwprune.accel.fifo_storage import FifoSize
 
 
 def run(context: StageContext) -> Outcome:
@@ -11,6 +17,8 @@ def run(context: StageContext) -> Outcome:
 
     from hwprune.accel.compile import Goal, compile_accelerator
     from hwprune.accel.folding import Budget
+    from hwprune.sim.cycle.model import CycleModel
+    from hwprune.sim.cycle.sizing import size_fifos
 
     settings = context.recipe.compile
     goal = Goal(
@@ -20,13 +28,20 @@ def run(context: StageContext) -> Outcome:
         budget=Budget(luts=settings.max_luts, dsps=settings.max_dsps, brams=settings.max_brams),
         fifo_depth=settings.fifo_depth,
     )
+    interval = None if settings.fifo_fps is None else int(settings.clock_mhz * 1e6 / settings.fifo_fps)
+    found = {}
     with Console(stderr=True).status("compile") as status:
-        accelerator = compile_accelerator(
-            ModelWrapper(str(context.inputs["export"] / GRAPH)),
-            context.folder,
-            goal,
-            progress=lambda step: status.update(f"compile: {step}"),
-        )
+
+        def tell(step: str) -> None:
+            status.update(f"compile: {step}")
+
+        def size(design: "Design") -> "dict[str, FifoSize]":
+            sizing = size_fifos(CycleModel(design), interval, lambda step: tell(f"size FIFOs: {step}"))
+            found.update(fifo_sizing=sizing.as_json(), fps_model=settings.clock_mhz * 1e6 / sizing.rate.interval)
+            return sizing.sizes
+
+        graph = ModelWrapper(str(context.inputs["export"] / GRAPH))
+        accelerator = compile_accelerator(graph, context.folder, goal, tell, size)
     slowest = max(row["cycles"] for row in accelerator.operators)
     results = {
         "clock_mhz": settings.clock_mhz,
@@ -36,6 +51,7 @@ def run(context: StageContext) -> Outcome:
         "resources": accelerator.resources,
         "layers": accelerator.operators,
         "fifos": len(accelerator.design.fifos),
+        **found,
     }
     return Outcome(tuple(accelerator.files()), results)
 

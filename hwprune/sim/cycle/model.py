@@ -124,6 +124,7 @@ class CycleModel:
         *,
         stalls: Stalls = Stalls(),
         pace: int = 0,
+        give_up: int | None = None,
         record: Iterable[str] = (),
         offers: Iterable[str] = (),
         progress: bool = True,
@@ -138,6 +139,8 @@ class CycleModel:
             At the ports of the top.
         pace
             Cycles a frame in which the inputs' beats come evenly; 0 for as fast as they are taken.
+        give_up
+            Cycles between frames; a run in which two lie farther apart, behind the first two, ends there unfinished.
         record
             Inner streams whose cycles shall be kept.
         offers
@@ -169,6 +172,8 @@ class CycleModel:
                 continue  # to the end of the progress bar
             finished = self._feed(machine, members, kinds, waiting, frame + 1)
             simulated += 1
+            if finished and give_up is not None and frame > 1:  # the first two may lie apart by chance
+                finished = self._interval(machine, frame) <= give_up
             if not finished:
                 break
             if not stalls.percent and frame + 1 < frames:
@@ -209,6 +214,15 @@ class CycleModel:
             raise UserError(f"the run takes more than {LATEST} cycles; give fewer frames")
         sinks = [i for i in ports if members[i].inputs]
         return all(machine.queues[machine.inputs[i, 0], POPPED] >= machine.parameters[i, 0] for i in sinks)
+
+    def _interval(self, machine: Machine, frame: int) -> int:
+        """Cycles from the end of the frame before to that of ``frame``, at the slowest output."""
+        rows = dict(zip((queue.sink for queue in self.queues), machine.queues, strict=True))
+        spans = []
+        for stream in self.design.outputs:
+            first = rows[stream.name][OUT_BASE] + frame * stream.beats - 1
+            spans.append(int(machine.memory[first + stream.beats]) - int(machine.memory[first]))
+        return max(spans)
 
     def _members(self, stalls: Stalls, pace: int) -> list[Member]:
         """The operators, and the ports of the top."""

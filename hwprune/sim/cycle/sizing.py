@@ -137,8 +137,7 @@ class _Search:
     def _keeps(self, changes: Mapping[str, FifoSize]) -> bool:
         self.trials += 1
         model = self.model.resized({**self.sizes, **changes})
-        run = model.run(FRAMES, progress=False)
-        return run.finished and rate(model.design, run.cycles, FRAMES).interval <= self.limit
+        return model.run(FRAMES, progress=False, give_up=self.limit).finished
 
     def _peaks(self) -> dict[str, int]:
         """Most beats held, when frames come in evenly at the interval."""
