@@ -41,6 +41,8 @@ class Blocked:
             starts.append(offers[held])
             ends.append(cycles[held])
         first, last = np.concatenate(starts).astype(np.int64), np.concatenate(ends).astype(np.int64)
+        if len(outputs) == 1:
+            return cls(first, last)  # one beat is offered after the other
         order = np.argsort(first, kind="stable")
         first, last = first[order], np.maximum.accumulate(last[order])
         fresh = np.append(True, first[1:] > last[:-1])[: len(first)]
