@@ -123,8 +123,8 @@ class GraphBuilder:
         return model
 
 
-def generate(model, folder, depths=None, default=16):
-    """Insert width converters and FIFOs and generate code, as the compile stage does.
+def with_fifos(model, folder, depths=None, default=16):
+    """Insert width converters and FIFOs, as the compile stage does.
 
     FIFOs at a node's inputs are `default` deep, or as `depths` (by node name) says.
     """
@@ -132,7 +132,6 @@ def generate(model, folder, depths=None, default=16):
     operators.register()
     from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
     from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
-    from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
     from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
 
     for node in model.graph.node:
@@ -140,10 +139,36 @@ def generate(model, folder, depths=None, default=16):
         inputs = [name for name in node.input if model.get_initializer(name) is None]
         op.set_nodeattr("inFIFODepths", [(depths or {}).get(node.name, default)] * len(inputs))
         op.set_nodeattr("outFIFODepths", [2] * len(node.output))
-    steps = (InsertDWC(), InsertFIFO(create_shallow_fifos=True), SpecializeLayers(PART), SortGraph())
-    for step in (*steps, GiveUniqueNodeNames(), PrepareIP(PART, 10.0)):
+    for step in (InsertDWC(), InsertFIFO(create_shallow_fifos=True), SpecializeLayers(PART), SortGraph()):
         model = model.transform(step)
-    return model
+    return model.transform(GiveUniqueNodeNames())
+
+
+def generate(model, folder, depths=None, default=16):
+    """The graph with FIFOs and with code."""
+    model = with_fifos(model, folder, depths, default)
+    from finn.transformation.fpgadataflow.prepare_ip import PrepareIP
+
+    return model.transform(PrepareIP(PART, 10.0))
+
+
+def fork_and_join(size, channels, rng, layers=1, kernel=3):
+    """A convolution, a fork, a branch of so many convolutions beside a skip, their concatenation, and a convolution."""
+    graph = GraphBuilder(size, 2)
+
+    def layer(source, name, out, kernel=3, pe=1, simd=1):
+        into = graph.shapes[source][3]
+        weights = rng.integers(-7, 8, (out, into, kernel, kernel))
+        graph.convolution(source, f"{name}_conv", weights, pe=pe, simd=simd)
+        return graph.threshold(f"{name}_conv", name, np.sort(rng.integers(-200, 200, (out, 15))), pe=pe)
+
+    stem = layer("image", "stem", channels, pe=channels, simd=2)
+    branch, skip = graph.fork(stem, "fork")
+    for i in range(layers):
+        branch = layer(branch, f"branch{i}", channels, kernel=kernel, pe=channels)
+    joined = graph.concat([branch, skip], "join")
+    last = layer(joined, "last", 2, kernel=1)
+    return graph.model([last])
 
 
 def convolve(image, weights, stride=1):

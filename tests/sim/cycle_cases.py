@@ -6,9 +6,21 @@ from functools import partial
 import numpy as np
 
 from hwprune.accel import operators
-from tests.accel.operators.cases import MAKERS, Case, golden
+from tests.accel.operators.cases import MAKERS, Case, golden, operator
 from tests.accel.operators.sam_cases import FIXED, make, random_settings
-from tests.sim.instances import FRAMES, Instance, divisor, instance, mvau, sam_instance, thresholding, width, window
+from tests.sim.instances import (
+    FRAMES,
+    Instance,
+    divisor,
+    instance,
+    integers,
+    mvau,
+    padding,
+    sam_instance,
+    thresholding,
+    width,
+    window,
+)
 
 
 def depths(rng: np.random.Generator, instances: Sequence[Instance]) -> dict[str, int]:
@@ -16,6 +28,8 @@ def depths(rng: np.random.Generator, instances: Sequence[Instance]) -> dict[str,
     made = {}
     for one in instances:
         (node,) = one.model.graph.node
+        if node.op_type == "StreamingFIFO_rtl":
+            continue
         kind = rng.random()
         if kind < 0.6:
             made[node.name] = int(rng.integers(2, 41))
@@ -97,7 +111,8 @@ WINDOW_SHAPES = (
     ([3, 2], [3, 4], [11, 13], 2, 1, 0),
     ([2, 2], [4, 3], [9, 10], 2, 2, 1),
     # The buffer holds more than a window: strides beyond what a window's beats leave time for.
-    ([1, 2], [4, 4], [9, 10], 3, 1, 0),
+    ([1, 2], [4, 4], [8, 10], 3, 1, 0),
+    ([1, 2], [1, 5], [3, 13], 2, 1, 0),
     ([2, 1], [5, 4], [12, 9], 2, 2, 0),
     # Rows; columns; frames of three beats.
     ([1, 4], [1, 1], [1, 9], 4, 2, 0),
@@ -165,7 +180,39 @@ def width_cases(rng: np.random.Generator, count: int) -> list[Instance]:
     return [width(rng, f"width_{k}", shape) for k, shape in enumerate(shapes)]
 
 
+# FMPadding_rtl
+
+
+def padding_cases(rng: np.random.Generator, count: int) -> list[Instance]:
+    """Borders of no, one or two pixels on each side."""
+    return [padding(rng, f"padding_{k}") for k in range(count)]
+
+
+# StreamingFIFO_rtl
+
+
+def fifo_cases(rng: np.random.Generator, count: int) -> list[Instance]:
+    """FIFOs between the ports: shift registers, LUT-RAM and block RAM of one and of two address spaces, all filled."""
+    return [fifo(rng, f"queue_{k}", STYLES[k % len(STYLES)]) for k in range(count)]
+
+
+STYLES = (("auto", 2, 34), ("auto", 34, 258), ("distributed", 34, 300), ("block", 34, 514), ("block", 514, 800))
+"""FINN's ram_style, and from which depth to which."""
+
+
+def fifo(rng: np.random.Generator, name: str, kind: tuple[str, int, int]) -> Instance:
+    style, low, high = kind
+    depth, bits = int(rng.integers(low, high)), int(rng.integers(1, 20))
+    rows, wide = int(rng.integers(1, 4)), depth + int(rng.integers(1, 50))
+    values = integers(rng, f"UINT{bits}", (FRAMES, 1, rows, wide))
+    node = operator("StreamingFIFO_rtl", name=name, depth=depth, ram_style=style, folded_shape=[1, rows, wide, 1],
+                    normal_shape=[1, rows, wide], dataType=f"UINT{bits}").onnx_node  # fmt: skip
+    return instance(node, [values], [values])
+
+
 CASES = {
+    "StreamingFIFO_rtl": fifo_cases,
+    "FMPadding_rtl": padding_cases,
     "MVAU_rtl": mvau_cases,
     "SAMVAU_rtl": samvau_cases,
     "Thresholding_rtl": thresholding_cases,

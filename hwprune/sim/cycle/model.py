@@ -161,6 +161,10 @@ class CycleModel:
             raise UserError(f"offers: {', '.join(unwritten)} comes out of a FIFO")
         if frames < 1:
             raise UserError(f"frames: {frames} is below 1")
+        if not 0 <= stalls.percent <= 99:
+            raise UserError(f"stalls: {stalls.percent} percent is not within 0 to 99")
+        if stalls.seed < 0:
+            raise UserError(f"stalls: seed {stalls.seed} is below 0")
         start = time.monotonic()
         members = self._members(stalls, pace)
         machine = build_machine(members, self.queues, frames, recorded, offers)
@@ -172,6 +176,8 @@ class CycleModel:
                 continue  # to the end of the progress bar
             finished = self._feed(machine, members, kinds, waiting, frame + 1)
             simulated += 1
+            if not finished and frame + 1 < frames:  # the inputs go on as long as there is room
+                self._feed(machine, members, kinds, waiting, frames)
             if finished and give_up is not None and frame > 1:  # the first two may lie apart by chance
                 finished = self._interval(machine, frame) <= give_up
             if not finished:
