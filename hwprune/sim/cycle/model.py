@@ -32,6 +32,8 @@ from hwprune.sim.cycle.storage import Storage, fifo_storage
 from hwprune.sim.cycle.timing import Timing
 
 FIFO = "StreamingFIFO_rtl"
+MARGIN = 2**26
+"""Cycles that no operator is silent for: beyond LATEST they would wrap round."""
 
 
 @dataclass(frozen=True)
@@ -216,8 +218,9 @@ class CycleModel:
         line[0], line[1 : len(first) + 1], waits_in[first] = len(first), first, 1
         run(machine, kinds, *edges(machine), waiting, line, waits_in)
         q = machine.queues
-        if (machine.memory[q[:, OUT_BASE] + ((q[:, POPPED] - 1) & q[:, OUT_MASK])] < 0).any():  # they wrapped round
-            raise UserError(f"the run takes more than {LATEST} cycles; give fewer frames")
+        last = machine.memory[q[:, OUT_BASE] + ((q[:, POPPED] - 1) & q[:, OUT_MASK])]
+        if (last < 0).any() or last.max() > LATEST - MARGIN:
+            raise UserError(f"the run takes more than {LATEST - MARGIN} cycles; give fewer frames")
         sinks = [i for i in ports if members[i].inputs]
         return all(machine.queues[machine.inputs[i, 0], POPPED] >= machine.parameters[i, 0] for i in sinks)
 
