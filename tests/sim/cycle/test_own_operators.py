@@ -62,8 +62,48 @@ LOOPS = [
 
 
 def test_loops_hang_where_the_rtl_hangs(tmp_path):
-    loops = [Loop([(op_type, attributes)] if op_type else [], *beats) for op_type, attributes, *beats in LOOPS]
-    check_loops(loops, tmp_path)
+    nodes, constants = [], {}
+    for k, (op_type, attributes, beats, late, _) in enumerate(LOOPS):
+        fork = operator("DuplicateStreams_rtl", outputs=2, name=f"fork_{k}", NumChannels=1, PE=1, NumOutputStreams=2,
+                        inputDataType="UINT4", numInputVectors=[1, beats]).onnx_node  # fmt: skip
+        types = ["UINT4", "UINT2" if op_type == "Thresholding_rtl" else "UINT4"]
+        join = operator("StreamingConcat_rtl", inputs=2, name=f"join_{k}", SIMD=1, ChannelsPerStream=[beats, late],
+                        inputDataTypes=types, numInputVectors=[1, 1]).onnx_node  # fmt: skip
+        fork.input[:], fork.output[:] = [f"in_{k}"], [f"straight_{k}", f"late_{k}"]
+        join.input[:], join.output[:] = [f"straight_{k}", f"late_{k}"], [f"out_{k}"]
+        nodes += [fork, join]
+        if op_type:
+            between = operator(op_type, inputs=1, name=f"between_{k}", **attributes).onnx_node
+            between.input[:], between.output[:] = [f"late_{k}"], [f"changed_{k}"]
+            join.input[1] = f"changed_{k}"
+            if op_type == "Thresholding_rtl":
+                between.input.append(f"steps_{k}")
+                constants[f"steps_{k}"] = np.array([[3, 6, 9]], np.float32)
+            nodes.insert(-1, between)
+    ends = [
+        [helper.make_tensor_value_info(f"{side}_{k}", 1, None) for k in range(len(LOOPS))] for side in ("in", "out")
+    ]
+    model = ModelWrapper(qonnx_make_model(helper.make_graph(nodes, "loops", *ends)))
+    for name, value in constants.items():
+        model.set_initializer(name, value)
+    design = generate(model, tmp_path)
+    simulator = build_simulator(design, tmp_path / "simulator")
+    inputs = {stream.name: np.zeros((stream.beats, 1), np.uint8) for stream in design.inputs}
+    taps = [stream.name for stream in design.inner]
+    for stalls in (Stalls(), Stalls(50, 1)):
+        run = simulator.run(
+            inputs,
+            {stream.name: stream.beats for stream in design.outputs},
+            stall_percent=stalls.percent,
+            seed=stalls.seed,
+            idle_limit=1000,
+            record=taps,
+            progress=False,
+        )
+        hang = [len(run.outputs[stream.name].cycles) < stream.beats for stream in design.outputs]
+        assert hang == [hangs for *_, hangs in LOOPS]
+        _, differences = compare_cycles(design, run, CycleModel(design), 1, stalls)
+        assert not differences, "\n".join(map(str, differences))
 
 
 @pytest.mark.parametrize(
