@@ -16,8 +16,8 @@ from tests.accel.operators.cases import operator
 from tests.sim.cycle_bench import generate
 
 
-def window(kernel, size, windows):
-    attributes = {"ConvKernelDim": kernel, "IFMDim": size, "OFMDim": windows, "Stride": [1, 1], "Dilation": [1, 1],
+def window(kernel, size, windows, stride=1):
+    attributes = {"ConvKernelDim": kernel, "IFMDim": size, "OFMDim": windows, "Stride": [1, stride], "Dilation": [1, 1],
                   "IFMChannels": 1, "SIMD": 1, "depthwise": 0, "inputDataType": "UINT4",
                   "outputDataType": "UINT4"}  # fmt: skip
     return [("ConvolutionInputGenerator_rtl", attributes)]
@@ -37,6 +37,9 @@ LOOPS = [
     # in the fork's skid buffer. Behind it there is room for a row and two pixels, and one in the output register;
     (window([2, 2], [2, 5], [1, 4]), 10, 16, False),
     (window([2, 2], [2, 6], [1, 5]), 12, 20, True),
+    # for the four pixels that FINN gives to windows of two, five apart, and one in the output register;
+    (window([1, 2], [1, 7], [1, 2], stride=5), 7, 4, False),
+    (window([1, 2], [1, 8], [1, 2], stride=5), 8, 4, True),
     # for one pixel, which is the window;
     (window([1, 1], [1, 3], [1, 3]), 3, 3, False),
     (window([1, 1], [1, 4], [1, 4]), 4, 4, True),
