@@ -105,11 +105,28 @@ class CompileSettings(_Section):
         return values
 
 
+class TraceSettings(_Section):
+    """Beats of streams in files: `traces.npz`, `traces.parquet`, `traces.vcd` (for GTKWave or Surfer)."""
+
+    streams: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Names or patterns (`conv1_*`; `*` for all)."""
+    formats: Annotated[tuple[Literal["npz", "parquet", "vcd"], ...], Field(min_length=1)] = ("npz",)
+    """One file for each."""
+    frames: PositiveInt = 1
+    """Frames that are recorded."""
+    values: bool = True
+    """What passes, beside when it passes."""
+    max_mib: PositiveInt = 2048
+    """Memory, and disk, that the traces may take; more is refused before anything starts."""
+
+
 class SimulateSettings(_Section):
     """What the check of the hardware against the network runs."""
 
     frames: PositiveInt = 3
     """Frames compared beat by beat on every stream."""
+    traces: TraceSettings | None = None
+    """Beats to be written to files; by the level `cycle`."""
     levels: Annotated[tuple[Literal["csim", "cycle", "rtl"], ...], Field(min_length=1)] = ("csim", "cycle", "rtl")
     """Levels that run beside the network: `csim`, the operators' HLS C++ compiled with g++; `cycle`, the cycle model
     (seconds: latency, frames a second, what limits them); `rtl`, Verilator. With the last two, cycles are compared."""

@@ -52,6 +52,8 @@ def render_report(run_folder: str | Path) -> Path:
         equivalence=_results(records, "simulate").get("equivalence"),
         csim=_results(records, "simulate").get("csim"),
         layers=_results(records, "compile").get("layers"),
+        stalls=_stalls(folder.stage("simulate")) if "simulate" in records else None,
+        advice=_results(records, "simulate").get("advice"),
         records=records.values(),
         level=level,
         pictures=pictures,
@@ -80,6 +82,15 @@ def _figures(summary: Mapping[str, Any], records: Mapping[str, StageRecord]) -> 
         seconds = [record.seconds for record in records.values()]
         drawn["seconds"] = figures.lying_bars(list(records), seconds, axis="seconds")
     return drawn
+
+
+def _stalls(folder: Path) -> str | None:
+    """The stall chart, if the level `cycle` drew one."""
+    path = folder / "stalls.svg"
+    if not path.is_file():
+        return None
+    text = path.read_text(encoding="utf-8")
+    return text[text.index("<svg") :]
 
 
 def _results(records: Mapping[str, StageRecord], stage: str) -> dict[str, Any]:

@@ -270,7 +270,10 @@ def test_nothing_but_the_stages_is_heard(whole):
     assert {line.split()[0] for line in lines} == {stage.name for stage in STAGES}
     assert len(lines) == 2 * len(STAGES)
     titles = [line.strip() for line in errors.strip().splitlines() if line[0] not in "┏┃┡│├└"]
-    assert titles == [f"network and {level}, stream by stream" for level in ("csim", "rtl")]
+    tables = [f"network and {level}, stream by stream" for level in ("csim", "rtl")]
+    assert titles[0].startswith("cycle model: ") and titles[1:3] == tables
+    assert titles[3].startswith("cycles against the cycle model: ") and titles[3].endswith(" beats, 0 differ")
+    assert len(titles) == 4
 
 
 def test_a_finished_run_does_nothing_and_loads_nothing_heavy(whole, tmp_path):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import shutil
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from hwprune.accel.design import load_design
 from hwprune.models.architecture import IMAGE, Architecture, Concat, Conv, MaxPool, Upsample
 from hwprune.quant.export import export_qonnx
 from hwprune.sim.accelerator import build_simulator, rtl_predictor
-from hwprune.sim.equivalence import DeadlockError, _timing, check_equivalence, run_frames
+from hwprune.sim.equivalence import DeadlockError, check_equivalence, run_frames
 from tests.nets import architectures, images, integer_network
 
 PART = "xc7z020clg400-1"
@@ -160,11 +159,3 @@ def test_random_networks_agree(net, seed, tmp_path_factory):
         seeds=(seed,),
     )
     assert result.mismatches == 0, result.differences[0]
-
-
-def test_the_interval_is_that_of_the_slowest_head():
-    """Head a ends the first frame, head b the others: the ends of frames lie 150 cycles apart, those of b 200."""
-    cycles = {"a": [300, 400, 500], "b": [200, 400, 600]}
-    run = SimpleNamespace(first_input=50, outputs={name: SimpleNamespace(cycles=ends) for name, ends in cycles.items()})
-    design = SimpleNamespace(outputs=[SimpleNamespace(name=name, beats=1) for name in cycles])
-    assert _timing(run, design, 3) == (250, 200)

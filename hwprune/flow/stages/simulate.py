@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Predict = Callable[[Tensor], list[Tensor]]
 
 
-TIMING = "timing.json"
+TIMING, CHART = "timing.json", "stalls.svg"
 FRAMES = 4
 """That the cycle model runs for the interval."""
 
@@ -43,9 +43,11 @@ def run(context: StageContext) -> Outcome:
     pixels = np.stack([val[i][0].numpy() for i in range(min(settings.frames, len(val)))])
     made, results, model = [], {}, None
     if "cycle" in settings.levels:
-        model, timing = _timing(accelerator, context)
-        made.append(context.folder / TIMING)
+        model, files, timing = _timing(context, accelerator, network, pixels)
+        made += files
         results |= timing
+    elif settings.traces is not None:
+        raise UserError("simulate.traces: the level `cycle` writes them; add it to simulate.levels")
     if "csim" in settings.levels:
         csim = check_csim(accelerator, network, pixels, context.folder / "csim")
         made.append(_proved(csim, context.folder / "csim.json", network.architecture))
@@ -57,28 +59,65 @@ def run(context: StageContext) -> Outcome:
     return Outcome(tuple(made), results)
 
 
-def _timing(accelerator: "Accelerator", context: StageContext) -> "tuple[CycleModel, dict]":
+def _timing(
+    context: StageContext, accelerator: "Accelerator", network: "IntegerNetwork", pixels: "np.ndarray"
+) -> "tuple[CycleModel, list[Path], dict]":
     """The cycle model's answer: comes first, for it is there in seconds and knows why an accelerator hangs."""
     from rich.console import Console
 
     from hwprune.files import write_json
+    from hwprune.sim.cycle.chart import save_stall_chart
     from hwprune.sim.cycle.deadlock import explain
     from hwprune.sim.cycle.model import CycleModel
+    from hwprune.sim.cycle.timeline import timeline
+    from hwprune.sim.cycle.work import work
     from hwprune.sim.rate import rate
 
+    clock = context.recipe.compile.clock_mhz
     model = CycleModel(accelerator.design)
+    files = _traces(context, accelerator, network, pixels, model)
     run = model.run(FRAMES)
     if not run.finished:
         raise UserError(explain(model, run))
-    found = rate(accelerator.design, run.cycles, FRAMES)
-    timing = {"cycles_per_frame": found.interval, "latency_cycles": found.latency}
-    write_json(context.folder / TIMING, {**timing, "frames": FRAMES, "steady": found.steady, "seconds": run.seconds})
-    fps = context.recipe.compile.clock_mhz * 1e6 / found.interval
+    found, shares = rate(accelerator.design, run.cycles, FRAMES), work(model)
+    files.append(save_stall_chart(context.folder / CHART, shares, timeline(model), clock))
+    timing = {
+        "cycles_per_frame": found.interval,
+        "latency_cycles": found.latency,
+        "bottleneck": shares.bottleneck,
+        "advice": shares.advice.text,
+    }
+    write_json(context.folder / TIMING, {**timing, "steady": found.steady, "work": shares.as_json()})
     Console(stderr=True).print(
-        f"cycle model: {found.interval} cycles a frame = {fps:.1f} fps at {context.recipe.compile.clock_mhz:g} MHz, "
-        f"latency {found.latency} cycles ({run.seconds:.1f} s)"
+        f"cycle model: {found.interval} cycles a frame = {clock * 1e6 / found.interval:.1f} fps at {clock:g} MHz, "
+        f"latency {found.latency} cycles. {shares.advice.text}",
+        soft_wrap=True,
     )
-    return model, timing
+    return model, [*files, context.folder / TIMING], timing
+
+
+def _traces(
+    context: StageContext,
+    accelerator: "Accelerator",
+    network: "IntegerNetwork",
+    pixels: "np.ndarray",
+    model: "CycleModel",
+) -> "list[Path]":
+    wanted = context.recipe.simulate.traces
+    if wanted is None:
+        return []
+    from hwprune.sim.cycle.traces import Values, write_traces
+
+    return write_traces(
+        context.folder,
+        model,
+        wanted.streams,
+        wanted.frames,
+        wanted.formats,
+        values=Values(network, accelerator.origin, pixels) if wanted.values else None,
+        clock_mhz=context.recipe.compile.clock_mhz,
+        limit=wanted.max_mib << 20,
+    )
 
 
 def _rtl(
@@ -200,7 +239,7 @@ def _table(equivalence: "Equivalence", architecture: "Architecture"):
 STAGE = Stage(
     name="simulate",
     about="proves that the HLS C++ (g++) and the RTL (Verilator) compute what the network computes, and when",
-    makes="timing.json, csim.json, equivalence.json, detections.json",
+    makes="timing.json, stalls.svg, csim.json, equivalence.json, detections.json",
     reads=("quantize", "compile"),
     sections=("data", "simulate"),
     run=run,

@@ -57,12 +57,12 @@ class Sizing:
     seconds: float
 
     def as_json(self) -> dict:
-        """For the record of the stage compile."""
+        """For the record of the stage compile; the same for the same design."""
         names = {"sizes": self.sizes, "peak_sizes": self.peak_sizes}
         return {
             **{key: {name: int(size.depth) for name, size in sizes.items()} for key, sizes in names.items()},
             **{"interval": self.rate.interval, "fastest": self.fastest, "trials": self.trials},
-            **{"memory": asdict(self.memory), "peak_memory": asdict(self.peak_memory), "seconds": self.seconds},
+            **{"memory": asdict(self.memory), "peak_memory": asdict(self.peak_memory)},
         }
 
 
