@@ -178,7 +178,13 @@ def _proved(equivalence: "Equivalence", path: "Path", architecture: "Architectur
     from hwprune.files import write_json
 
     write_json(path, equivalence.as_json())
-    Console(stderr=True).print(_table(equivalence, architecture))
+    console = Console(stderr=True)
+    console.print(_table(equivalence, architecture))
+    if equivalence.cycle_beats:
+        console.print(
+            f"cycles against the cycle model: {equivalence.cycle_beats} beats, {equivalence.cycle_mismatches} differ",
+            soft_wrap=True,
+        )
     if equivalence.mismatches:
         raise UserError(
             f"{equivalence.mismatches} of {equivalence.beats} beats differ between the network and the level "
@@ -229,9 +235,6 @@ def _table(equivalence: "Equivalence", architecture: "Architecture"):
         beats, wrong = sum(row.beats for row in rows), sum(row.mismatches for row in rows)
         table.add_row(layer, str(streams), str(beats), str(wrong), style="red" if wrong else "")
     table.add_section()
-    if equivalence.cycle_beats:
-        differ = equivalence.cycle_mismatches
-        table.caption = f"cycles against the cycle model: {equivalence.cycle_beats} beats, {differ} differ"
     table.add_row("all", str(equivalence.streams), str(equivalence.beats), str(equivalence.mismatches), style="bold")
     return table
 
