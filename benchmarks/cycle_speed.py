@@ -48,7 +48,7 @@ def timed(action) -> tuple[float, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fps", type=float, default=100, help="goal of the folding at 100 MHz")
-    parser.add_argument("--frames", type=int, default=6, help="of a run")
+    parser.add_argument("--frames", type=int, default=14, help="of a run")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, one after the other")
     options = parser.parse_args()
     example = reference()
@@ -66,13 +66,14 @@ def main() -> None:
         warm = first_answer(design.folder, folder / "cache")
         model = CycleModel(design)
         images = np.random.default_rng(1).integers(0, 256, (options.frames, 3, *example.size), np.uint8)
-        rtl, cycle, single = [], [], []
+        rtl, cycle, single, more = [], [], [], []
         for _ in range(options.rounds):
             run = run_frames(simulator, design, images)
             rtl.append(run.seconds)
             seconds, made = timed(lambda: model.run(options.frames, progress=False))
             cycle.append(seconds)
             single.append(timed(lambda: model.run(1, progress=False))[0])
+            more.append(timed(lambda: model.run(2 * options.frames, progress=False))[0] - seconds)
             ports = {name: trace.cycles for name, trace in run.outputs.items()} | run.input_cycles
             differ = [name for name, cycles in ports.items() if not np.array_equal(made.cycles[name], cycles)]
             say(f"{options.frames} frames: Verilator {run.seconds:.2f} s, cycle model {seconds:.3f} s")
@@ -89,6 +90,7 @@ def main() -> None:
         {"widths": REFERENCE, "image": example.size, "frames": options.frames, "streams": len(design.streams),
          "beats_a_frame": sum(stream.beats for stream in design.streams)},
         frames_computed=made.simulated,
+        steady_seconds_a_frame=statistics.median(more) / options.frames,
         model_seconds_a_frame=cycle_time / options.frames,
         verilator_seconds_a_frame=rtl_time / options.frames,
         ratio_with_build=(build + rtl_time) / warm,

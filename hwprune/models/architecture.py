@@ -30,7 +30,8 @@ class _Layer(BaseModel):
 class Conv(_Layer):
     """Convolution, then batch norm (or a bias), then the activation; square kernel, symmetric zero padding.
 
-    With ``sam`` its units are SAM neurons; without, they multiply and accumulate.
+    With ``sam`` its units are SAM neurons; without, they multiply and accumulate. A fully connected layer is one whose
+    kernel is as large as the map that it reads.
     """
 
     op: Literal["conv"] = "conv"
@@ -38,9 +39,23 @@ class Conv(_Layer):
     kernel: PositiveInt
     stride: PositiveInt = 1
     padding: Annotated[int, Field(ge=0)] = 0
+    dilation: PositiveInt = 1
     norm: bool = True
     activation: Literal["leaky", "relu", "linear"] = "leaky"
     sam: Sam | None = None
+
+    @property
+    def reach(self) -> int:
+        """Rows, and columns, from the first to the last pixel under the kernel."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @model_validator(mode="after")
+    def _sam_is_dense(self):
+        if self.sam and self.dilation > 1:
+            raise ValueError(
+                f"layer {self.name!r}: SAM neurons take neighbouring pixels, not a dilation of {self.dilation}"
+            )
+        return self
 
 
 class MaxPool(_Layer):
@@ -50,6 +65,22 @@ class MaxPool(_Layer):
     kernel: PositiveInt = 2
     stride: PositiveInt = 2
     pad: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+
+class AvgPool(_Layer):
+    """Mean over a square window, without padding."""
+
+    op: Literal["avgpool"] = "avgpool"
+    kernel: PositiveInt = 2
+    stride: PositiveInt = 2
+
+
+class L2Norm(_Layer):
+    """Each pixel's channels divided by their Euclidean length, then times a learned scale for each channel (Liu et al.,
+    "ParseNet", 2015; SSD, section 3.1)."""
+
+    op: Literal["l2norm"] = "l2norm"
+    scale: Annotated[float, Field(gt=0, description="at the start of training")] = 20.0
 
 
 class Upsample(_Layer):
@@ -71,7 +102,7 @@ class Add(_Layer):
     op: Literal["add"] = "add"
 
 
-Layer = Annotated[Conv | MaxPool | Upsample | Concat | Add, Field(discriminator="op")]
+Layer = Annotated[Conv | MaxPool | AvgPool | L2Norm | Upsample | Concat | Add, Field(discriminator="op")]
 
 
 class Architecture(BaseModel):
@@ -92,7 +123,7 @@ class Architecture(BaseModel):
                     raise ValueError(f"layer {layer.name!r} reads {source!r}, which no earlier layer makes")
             if layer.name in seen:
                 raise ValueError(f"two layers are called {layer.name!r}")
-            if layer.op in ("conv", "maxpool", "upsample") and len(layer.inputs) != 1:
+            if layer.op not in ("concat", "add") and len(layer.inputs) != 1:
                 raise ValueError(f"layer {layer.name!r} ({layer.op}) takes one input, not {len(layer.inputs)}")
             seen.add(layer.name)
         for head in self.heads:
@@ -141,11 +172,13 @@ class Architecture(BaseModel):
                 raise ValueError(f"layer {layer.name!r} joins tensors of sizes {sorted(incoming)}")
             h, w = incoming.pop()
             if layer.op == "conv":
-                h, w = ((d + 2 * layer.padding - layer.kernel) // layer.stride + 1 for d in (h, w))
+                h, w = ((d + 2 * layer.padding - layer.reach) // layer.stride + 1 for d in (h, w))
             elif layer.op == "maxpool":
                 left, right, top, bottom = layer.pad
                 h = (h + top + bottom - layer.kernel) // layer.stride + 1
                 w = (w + left + right - layer.kernel) // layer.stride + 1
+            elif layer.op == "avgpool":
+                h, w = ((d - layer.kernel) // layer.stride + 1 for d in (h, w))
             elif layer.op == "upsample":
                 h, w = h * layer.factor, w * layer.factor
             if h < 1 or w < 1:

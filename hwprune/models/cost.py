@@ -55,7 +55,7 @@ def sam_ops(architecture: Architecture, height: int, width: int) -> int:
 
 
 def cost_table(architecture: Architecture, height: int, width: int) -> list[LayerCost]:
-    """The cost of every convolution, in execution order; no other layer has parameters or multiplies.
+    """The cost of every convolution, in execution order; of other layers only `L2Norm` has parameters, one a channel.
 
     Raises
     ------

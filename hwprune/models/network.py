@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hwprune.models.architecture import IMAGE, LEAKY_SLOPE, Architecture, Conv, Layer, MaxPool
+from hwprune.models.architecture import IMAGE, LEAKY_SLOPE, Architecture, Conv, L2Norm, Layer, MaxPool
 from hwprune.sam.layer import SamConv2d
 
 
@@ -15,7 +15,10 @@ class ConvBlock(nn.Module):
         super().__init__()
         shape = (in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding)
         bias = not layer.norm
-        self.conv = SamConv2d(*shape, sam=layer.sam, bias=bias) if layer.sam else nn.Conv2d(*shape, bias=bias)
+        if layer.sam:
+            self.conv = SamConv2d(*shape, sam=layer.sam, bias=bias)
+        else:
+            self.conv = nn.Conv2d(*shape, layer.dilation, bias=bias)
         self.norm = nn.BatchNorm2d(layer.out_channels) if layer.norm else nn.Identity()
         self.activation = activation(layer.activation)
 
@@ -39,6 +42,17 @@ class PaddedMaxPool(nn.Module):
         if any(self.pad):
             x = F.pad(x, self.pad, value=-torch.inf)
         return F.max_pool2d(x, self.kernel, self.stride)
+
+
+class ChannelNorm(nn.Module):
+    """`hwprune.models.architecture.L2Norm`; ``weight``, (channels,), is the scale."""
+
+    def __init__(self, layer: L2Norm, channels: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), layer.scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.normalize(x, dim=1) * self.weight[:, None, None]
 
 
 class ConcatChannels(nn.Module):
@@ -76,6 +90,10 @@ class Network(nn.Module):
                 return ConvBlock(layer, in_channels)
             case "maxpool":
                 return PaddedMaxPool(layer)
+            case "avgpool":
+                return nn.AvgPool2d(layer.kernel, layer.stride)
+            case "l2norm":
+                return ChannelNorm(layer, in_channels)
             case "upsample":
                 return nn.Upsample(scale_factor=layer.factor, mode="nearest")
             case "concat":

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hwprune.models.architecture import IMAGE, Architecture, Conv
 from hwprune.models.network import Network
@@ -32,8 +32,9 @@ def prune(network: Network, kept: Kept, compensate: bool = True) -> Network:
     through its bias where it has no batch norm. Constants pass max-pools and upsampling unchanged, are shifted by
     concats and summed by residual joins. This is exact where the scales are zero and the reading convolution pads
     nothing; a padded one sees zeros, not the constant, beyond the border, so its outermost pixels differ. A removed
-    channel of a convolution without batch norm is taken for ``act(bias)``, one of a SAM layer without batch norm for
-    zero: it has no scale.
+    channel in front of a normalisation over channels (`L2Norm`) is taken for zero: it is, behind a ReLU with a shift that
+    is not positive. A removed channel of a convolution without batch norm is taken for ``act(bias)``, one of a SAM layer
+    without batch norm for zero: it has no scale.
 
     A SAM layer that reads removed channels gets nothing: what a constant c adds to max(x + P) is a bound, c + P at the
     least (c = 0 at padded pixels), and not a term that a bias could hold. Where the bound never decides, removal is
@@ -66,6 +67,9 @@ def prune(network: Network, kept: Kept, compensate: bool = True) -> Network:
     state, changes = {}, {}
     with torch.no_grad():
         for layer in architecture.layers:
+            if layer.op == "l2norm":
+                own = network.layers[layer.name].weight
+                state[f"layers.{layer.name}.weight"] = own[stays[layer.name]].clone()
             if layer.op != "conv":
                 continue
             out, into = stays[layer.name], stays[layer.input]
@@ -91,12 +95,15 @@ def prune(network: Network, kept: Kept, compensate: bool = True) -> Network:
 def mask(network: Network, kept: Kept) -> Network:
     """A copy of ``network``, as wide as before, in which no layer reads the removed channels.
 
-    A convolution has zeros for them. A SAM neuron has the weights that never win, -inf for a maximum and inf for a
-    minimum: every group of a network that can be pruned keeps a finite one, which also gets the whole gradient.
+    A convolution has zeros for them, a normalisation gets zeros. A SAM neuron has the weights that never win, -inf for a
+    maximum and inf for a minimum: every group of a network that can be pruned keeps a finite one, which also gets the
+    whole gradient.
     """
     stays, masked = _stays(network.architecture, kept), deepcopy(network)
     with torch.no_grad():
         for layer in network.architecture.layers:
+            if layer.op == "l2norm":
+                masked.layers[layer.name] = nn.Sequential(_Zeroed(~stays[layer.name]), masked.layers[layer.name])
             if layer.op != "conv":
                 continue
             gone, conv = ~stays[layer.input], masked.layers[layer.name].conv
@@ -108,6 +115,17 @@ def mask(network: Network, kept: Kept) -> Network:
             if conv.negative is not None:
                 conv.negative[:, gone] = torch.inf if layer.sam.form == "maxmin" else -torch.inf
     return masked
+
+
+class _Zeroed(nn.Module):
+    """Zeros in the channels ``gone``, bool of shape (channels,)."""
+
+    def __init__(self, gone: Tensor):
+        super().__init__()
+        self.register_buffer("gone", gone)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.masked_fill(self.gone[:, None, None], 0)
 
 
 def _narrowed(layer: Conv, into: Tensor) -> Sam | None:
@@ -172,6 +190,8 @@ def _constants(network: Network) -> dict[str, Tensor]:
                 constants[layer.name] = torch.cat(incoming)
             case "add":
                 constants[layer.name] = sum(incoming[1:], incoming[0])
+            case "l2norm":  # what a constant becomes depends on its neighbours, except 0
+                constants[layer.name] = torch.zeros_like(incoming[0])
             case _:
                 constants[layer.name] = incoming[0]
     return constants

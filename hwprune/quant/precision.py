@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from hwprune.errors import UserError
 from hwprune.models.architecture import IMAGE, Architecture
 
+_NO_INTEGER_FORM = {"add": "a residual join", "avgpool": "a mean over pixels", "l2norm": "a division by a length"}
+
 
 class Precision(BaseModel):
     """Bit widths of a quantised network."""
@@ -39,10 +41,10 @@ class Precision(BaseModel):
             If the table holds what the integer form cannot express.
         """
         for layer in architecture.layers:
-            if layer.op == "add":
+            if layer.op in _NO_INTEGER_FORM:
                 raise UserError(
-                    f"layer {layer.name!r} of {architecture.name!r} is a residual join (add), which has no integer "
-                    "form yet: quantise a network without residual joins"
+                    f"layer {layer.name!r} of {architecture.name!r} is {_NO_INTEGER_FORM[layer.op]} ({layer.op}), "
+                    "which has no integer form yet: quantise a network without it"
                 )
             if layer.op == "conv" and layer.name in architecture.heads and layer.activation != "linear":
                 raise UserError(f"head {layer.name!r} of {architecture.name!r} must be linear, not {layer.activation}")
