@@ -32,9 +32,9 @@ def prune(network: Network, kept: Kept, compensate: bool = True) -> Network:
     through its bias where it has no batch norm. Constants pass max-pools and upsampling unchanged, are shifted by
     concats and summed by residual joins. This is exact where the scales are zero and the reading convolution pads
     nothing; a padded one sees zeros, not the constant, beyond the border, so its outermost pixels differ. A removed
-    channel in front of a normalisation over channels (`L2Norm`) is taken for zero: it is, behind a ReLU with a shift that
-    is not positive. A removed channel of a convolution without batch norm is taken for ``act(bias)``, one of a SAM layer
-    without batch norm for zero: it has no scale.
+    channel in front of a normalisation over channels (`L2Norm`) is taken for zero: it is, behind a ReLU with a shift
+    that is not positive. A removed channel of a convolution without batch norm is taken for ``act(bias)``, one of a SAM
+    layer without batch norm for zero: it has no scale.
 
     A SAM layer that reads removed channels gets nothing: what a constant c adds to max(x + P) is a bound, c + P at the
     least (c = 0 at padded pixels), and not a term that a bias could hold. Where the bound never decides, removal is
@@ -95,8 +95,8 @@ def prune(network: Network, kept: Kept, compensate: bool = True) -> Network:
 def mask(network: Network, kept: Kept) -> Network:
     """A copy of ``network``, as wide as before, in which no layer reads the removed channels.
 
-    A convolution has zeros for them, a normalisation gets zeros. A SAM neuron has the weights that never win, -inf for a
-    maximum and inf for a minimum: every group of a network that can be pruned keeps a finite one, which also gets the
+    A convolution has zeros for them, a normalisation gets zeros. A SAM neuron has the weights that never win, -inf for
+    a maximum and inf for a minimum: every group of a network that can be pruned keeps a finite one, which also gets the
     whole gradient.
     """
     stays, masked = _stays(network.architecture, kept), deepcopy(network)
