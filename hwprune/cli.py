@@ -12,7 +12,7 @@ import click
 
 from hwprune import __version__
 from hwprune.errors import UserError
-from hwprune.flow.pipeline import STAGES
+from hwprune.flow.pipeline import STAGES, stages
 from hwprune.flow.stage import Stage
 
 # Threads that wait for each other by spinning make an epoch four times as long as soon as the machine does anything
@@ -198,7 +198,7 @@ def _run(path: Path | None, out: Path | None, last: str | None, levels: tuple[st
         simulate = recipe.simulate.model_copy(update={"levels": levels})
         recipe = recipe.model_copy(update={"simulate": simulate})
     folder = RunFolder(out or Path("runs") / recipe.name)
-    Runner(recipe, folder, STAGES, Console()).run(last)
+    Runner(recipe, folder, stages(recipe.prune.rounds), Console()).run(last)
     click.echo(folder.root)
 
 

@@ -167,19 +167,23 @@ class Recipe(_Section):
     simulate: SimulateSettings = SimulateSettings()
     report: ReportSettings = ReportSettings()
 
-    def on_which_depends(self, stage: str) -> dict[str, Any]:
-        """The recipe's JSON as a stage's results depend on it: `model.neurons` counts where the layers become what it
-        says, with the order of its patterns and the activation that decides over floors, and the rest of the model
-        counts where the network is made."""
+    def on_which_depends(self, stage: str, round: int = 0, final: bool = True) -> dict[str, Any]:
+        """The recipe's JSON as the results of a stage (its kind, its round of pruning) depend on it: `model.neurons`
+        counts where the layers become what it says, with the order of its patterns and the activation that decides over
+        floors; the rest of the model counts where the network is made; of the rounds of pruning only this one
+        counts."""
         content = self.model_dump(mode="json")
         model = content["model"] if stage == "train" else {}
         when, neurons = self.model.neurons_from, content["model"].pop("neurons")
         model.pop("neurons_from", None)
-        if when == stage and neurons:
+        if when == stage and neurons and final:
             model["neurons"] = list(neurons.items())
             if any(neuron.get("floor", False) is None for neuron in neurons.values()):
                 model["floors_for"] = self.quantize.activation
-        return content | {"model": model}
+        prune = {key: value for key, value in content["prune"].items() if key != "rounds"}
+        if "phases" in prune:
+            prune["phases"] = prune["phases"][round]
+        return content | {"model": model, "prune": prune}
 
     @model_validator(mode="after")
     def _is_possible(self):

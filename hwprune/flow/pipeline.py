@@ -1,17 +1,38 @@
 """The stages there are, in the order of a run."""
 
+from dataclasses import replace
+
 from hwprune.flow.stage import Stage
 from hwprune.flow.stages import compile, export, finetune, prune, quantize, report, simulate, sparsify, train
 
-_WORK: tuple[Stage, ...] = (
-    train.STAGE,
-    sparsify.STAGE,
-    prune.STAGE,
-    finetune.STAGE,
-    quantize.STAGE,
-    export.STAGE,
-    compile.STAGE,
-    simulate.STAGE,
-)
+_ROUND: tuple[Stage, ...] = (sparsify.STAGE, prune.STAGE, finetune.STAGE)
+_AFTER: tuple[Stage, ...] = (quantize.STAGE, export.STAGE, compile.STAGE, simulate.STAGE)
 
-STAGES: tuple[Stage, ...] = (*_WORK, report.stage(tuple(stage.name for stage in _WORK)))
+
+def stages(rounds: int = 1) -> tuple[Stage, ...]:
+    """All stages of a run that sparsifies, prunes and fine-tunes so many times; each round begins where the last ended.
+
+    The first round's stages have plain names, later ones a number: ``sparsify``, ..., ``sparsify-2``, ...
+    """
+    chain = [train.STAGE]
+    for number in range(rounds):
+        made = _names(number)
+        if number:
+            made["train"] = _names(number - 1)["finetune"]
+        chain += [
+            replace(stage, name=made[stage.name], round=number, final=number == rounds - 1,
+                    played_by={read: made[read] for read in stage.reads if read in made})
+            for stage in _ROUND
+        ]  # fmt: skip
+    last = {"finetune": _names(rounds - 1)["finetune"]}
+    chain += [replace(stage, played_by={read: last[read] for read in stage.reads if read in last}) for stage in _AFTER]
+    return (*chain, report.stage(tuple(stage.name for stage in chain)))
+
+
+def _names(number: int) -> dict[str, str]:
+    """The names of a round's stages, by kind."""
+    return {stage.name: f"{stage.name}-{number + 1}" if number else stage.name for stage in _ROUND}
+
+
+STAGES = stages()
+"""Of a run that prunes once; the kinds of stages that there are."""

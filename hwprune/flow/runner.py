@@ -15,7 +15,7 @@ from hwprune.errors import UserError
 from hwprune.files import sha256, write_json
 from hwprune.flow.measure import peak_memory, reset_peak_memory, versions
 from hwprune.flow.run_folder import RunFolder, StageRecord, json_hash
-from hwprune.flow.stage import Outcome, Stage, StageContext
+from hwprune.flow.stage import Outcome, Stage, StageContext, kind
 from hwprune.flow.summary import SUMMARY, summarise
 from hwprune.recipe import Recipe, save_recipe
 
@@ -51,7 +51,7 @@ class Runner:
     console: Console
 
     def run(self, last: str | None = None) -> None:
-        """Run the stage ``last`` and all that it stands on, or every stage.
+        """Run the stage ``last`` (a kind: that of the last round) and all that it stands on, or every stage.
 
         Raises
         ------
@@ -74,7 +74,7 @@ class Runner:
         Those stages count by what they made: one that was run again and gave the same changes
         nothing further down.
         """
-        recipe = self.recipe.on_which_depends(stage.name)
+        recipe = self.recipe.on_which_depends(stage.kind, stage.round, stage.final)
         return json_hash(
             {
                 "stage": stage.name,
@@ -89,17 +89,17 @@ class Runner:
         by_name = {stage.name: stage for stage in self.stages}
         if last is None:
             return set(by_name)
-        needed, queue = set(), [last]
+        needed, queue = set(), [[name for name in by_name if last in (name, kind(name))][-1]]
         while queue:
             name = queue.pop()
             if name not in needed:
                 needed.add(name)
-                queue += by_name[name].reads
+                queue += by_name[name].sources.values()
         return needed
 
     def _digests(self, stage: Stage) -> dict[str, str]:
         digests = {}
-        for name in stage.reads:
+        for name in stage.sources.values():
             record = self.folder.record(name)
             if record is None:
                 raise UserError(f"{self.folder.stage(name)}: has gone while the run was under way; run it again")
@@ -125,7 +125,8 @@ class Runner:
 
     def _run(self, stage: Stage, fingerprint: str) -> StageRecord:
         folder = self.folder.stage(stage.name)
-        context = StageContext(self.recipe, folder, {name: self.folder.stage(name) for name in stage.reads})
+        inputs = {read: self.folder.stage(name) for read, name in stage.sources.items()}
+        context = StageContext(self.recipe, folder, inputs, stage.round, stage.final)
         reset_peak_memory()
         start = time.monotonic()
         try:

@@ -39,12 +39,18 @@ class StageContext:
     folder
         The stage's own. Empty, or holding what an interrupted run of the very same fingerprint left.
     inputs
-        Folders of the stages it reads, by name.
+        Folders of the stages it reads, by kind.
+    round
+        Which time this is that the recipe sparsifies, prunes and fine-tunes; from 0.
+    final
+        Whether no later round follows.
     """
 
     recipe: "Recipe"
     folder: Path
     inputs: Mapping[str, Path]
+    round: int = 0
+    final: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,19 +60,24 @@ class Stage:
     Attributes
     ----------
     name
-        Of the command, of the folder, and of its row in the report.
+        Of the folder, and of its row in the report: the `kind`, which is the command, and from the second round of
+        pruning on a number: ``prune``, ``prune-2``.
     about
         One line for the help: what it does.
     makes
         One line for the help: the files it leaves.
     reads
-        Names of earlier stages whose artefacts it reads.
+        Kinds of earlier stages whose artefacts it reads.
     sections
         Fields of the recipe that it depends on, the seed aside.
     run
         Does the work; heavy imports belong inside.
     version
         Raised when the same recipe would now give other artefacts, so that old ones are not taken for new.
+    round, final
+        Of pruning, as in `StageContext`.
+    played_by
+        For kinds in `reads`, the name of the stage that is meant, where it is not the kind itself.
     """
 
     name: str
@@ -76,3 +87,21 @@ class Stage:
     sections: tuple[str, ...]
     run: Callable[[StageContext], Outcome]
     version: int = 1
+    round: int = 0
+    final: bool = True
+    played_by: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """Its name without the number of the round."""
+        return kind(self.name)
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Names of the stages that it reads, by kind."""
+        return {read: self.played_by.get(read, read) for read in self.reads}
+
+
+def kind(name: str) -> str:
+    """What a stage of this name does: its name without the number of the round."""
+    return name.partition("-")[0]

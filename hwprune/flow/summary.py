@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from hwprune.flow.run_folder import StageRecord
+from hwprune.flow.stage import kind
 
 SUMMARY = "summary.json"
 LEVELS = {"float": "train", "sparse": "sparsify", "pruned": "prune", "finetuned": "finetune", "quantized": "quantize",
           "accelerator": "simulate"}  # fmt: skip
-"""Which stage measures each level's mean average precision."""
+"""Which stage measures each level's mean average precision; of several rounds of pruning the last counts."""
 
 
 def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
@@ -25,10 +26,10 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
     -------
     dict
         ``params``, and ``macs`` and ``sam_ops`` of one image, before and after pruning (and after layers became SAM);
-        ``map50`` by level, 0 to 1; ``equivalence`` (of the RTL) and ``csim``; ``accelerator`` (clock in MHz, frames a
-        second from simulated cycles); ``seconds`` by stage; ``versions``; ``seed``.
+        ``map50`` by level, 0 to 1; ``rounds`` of pruning; ``equivalence`` (of the RTL) and ``csim``; ``accelerator``
+        (clock in MHz, frames a second from simulated cycles); ``seconds`` by stage; ``versions``; ``seed``.
     """
-    results = {name: record.results for name, record in records.items()}
+    results = {name: record.results for name, record in of_last_round(records).items()}
 
     def of(stage: str, key: str) -> Any:
         return results.get(stage, {}).get(key)
@@ -45,6 +46,7 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
     return {
         **{key: {"before": of("train", key), "after": latest(key)} for key in ("params", "macs", "sam_ops")},
         "map50": {level: of(stage, "map50") for level, stage in LEVELS.items()},
+        "rounds": rounds(records),
         "equivalence": {key: equivalence.get(key) for key in ("levels", "streams", "beats", "mismatches")},
         "csim": {key: csim.get(key) for key in ("streams", "beats", "mismatches")},
         "accelerator": {
@@ -58,6 +60,27 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
         "versions": versions,
         "seed": seed,
     }
+
+
+def of_last_round(records: Mapping[str, StageRecord]) -> dict[str, StageRecord]:
+    """Records by kind of stage, given those by name in the order of the run."""
+    return {kind(name): record for name, record in records.items()}
+
+
+def rounds(records: Mapping[str, StageRecord]) -> list[dict[str, Any]]:
+    """What each finished round of pruning came to: ``params``, ``macs``, and the score when pruned and fine-tuned."""
+    found = []
+    for name, record in records.items():
+        if kind(name) == "prune":
+            recovered = records.get(name.replace("prune", "finetune"))
+            found.append({
+                "round": len(found) + 1,
+                "params": record.results.get("params"),
+                "macs": record.results.get("macs"),
+                "pruned": record.results.get("map50"),
+                "finetuned": recovered.results.get("map50") if recovered else None,
+            })  # fmt: skip
+    return found
 
 
 def total_resources(layers: list[dict[str, Any]] | None) -> dict[str, float] | None:

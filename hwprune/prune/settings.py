@@ -25,6 +25,9 @@ class PruneSettings(BaseModel):
     ----------
     method
         How channels are scored: ``slimming`` by the scale of their batch norm.
+    rounds
+        Times that the network is sparsified, pruned and fine-tuned, each time from where the last left it; `fraction`
+        is of the channels that are there then.
     fraction
         Share of all prunable channels to remove, 0 to less than 1, before `min_channels` and `multiple` keep some.
     min_channels
@@ -36,6 +39,7 @@ class PruneSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     method: Literal["slimming"] = "slimming"
+    rounds: Annotated[int, Field(ge=1, le=20)] = 1
     fraction: Annotated[float, Field(ge=0, lt=1)] = 0.5
     min_channels: PositiveInt = 4
     multiple: PositiveInt = 4

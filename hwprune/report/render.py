@@ -6,13 +6,14 @@ from typing import Any
 
 from hwprune.errors import UserError
 from hwprune.files import write_text
+from hwprune.flow.pipeline import stages
 from hwprune.flow.run_folder import MARKER, RunFolder, StageRecord
-from hwprune.flow.summary import summarise
+from hwprune.flow.stage import kind
+from hwprune.flow.summary import of_last_round, summarise
 from hwprune.recipe import load_recipe
 from hwprune.report import contents
 
 FILE = "report.html"
-STAGES = ("train", "sparsify", "prune", "finetune", "quantize", "export", "compile", "simulate")
 
 
 def render_report(run_folder: str | Path) -> Path:
@@ -40,21 +41,23 @@ def render_report(run_folder: str | Path) -> Path:
     recipe_file = root / "recipe.yaml"
     recipe = load_recipe(recipe_file)
     folder = RunFolder(root)
-    records = folder.records(STAGES)
-    summary = summarise(records, recipe.seed)
-    level, pictures = contents.pictures({name: folder.stage(name) for name in records}, recipe.report)
+    *names, _ = (stage.name for stage in stages(recipe.prune.rounds))  # all but the report
+    every = folder.records(names)
+    records, summary = of_last_round(every), summarise(every, recipe.seed)
+    level, pictures = contents.pictures({name: folder.stage(record.stage) for name, record in records.items()},
+                                        recipe.report)  # fmt: skip
     page = _template().render(
         name=recipe.name,
         summary=summary,
         cards=contents.cards(summary),
-        missing=[name for name in STAGES if name not in records],
-        figures=_figures(summary, records),
+        missing=[name for name in names if name not in every],
+        figures=_figures(summary, records, every),
         equivalence=_results(records, "simulate").get("equivalence"),
         csim=_results(records, "simulate").get("csim"),
         layers=_results(records, "compile").get("layers"),
         stalls=_stalls(folder.stage("simulate")) if "simulate" in records else None,
         advice=_results(records, "simulate").get("advice"),
-        records=records.values(),
+        records=every.values(),
         level=level,
         pictures=pictures,
         confidence=recipe.report.confidence,
@@ -64,7 +67,9 @@ def render_report(run_folder: str | Path) -> Path:
     return root / FILE
 
 
-def _figures(summary: Mapping[str, Any], records: Mapping[str, StageRecord]) -> dict[str, str | None]:
+def _figures(
+    summary: Mapping[str, Any], records: Mapping[str, StageRecord], every: Mapping[str, StageRecord]
+) -> dict[str, str | None]:
     """Charts as SVG by name, None for those whose figures are not known."""
     from hwprune.report import figures
 
@@ -72,15 +77,17 @@ def _figures(summary: Mapping[str, Any], records: Mapping[str, StageRecord]) -> 
     scores = {level: value for level, value in summary["map50"].items() if value is not None}
     if scores:
         drawn["map50"] = figures.bars_of_shares(list(scores), list(scores.values()), axis="mAP50")
-    if widths := _results(records, "prune").get("widths"):
-        before, after = zip(*widths.values(), strict=True)
-        drawn["widths"] = figures.before_after(list(widths), before, after, axis="channels")
+    prunings = [record.results.get("widths") or {} for name, record in every.items() if kind(name) == "prune"]
+    if prunings and prunings[-1]:
+        layers = list(prunings[-1])
+        before, after = [prunings[0][layer][0] for layer in layers], [prunings[-1][layer][1] for layer in layers]
+        drawn["widths"] = figures.before_after(layers, before, after, axis="channels")
     if layers := _results(records, "compile").get("layers"):
         names, cycles = [layer["name"] for layer in layers], [layer["cycles"] for layer in layers]
         drawn["cycles"] = figures.lying_bars(names, cycles, axis="cycles a frame")
-    if records:
-        seconds = [record.seconds for record in records.values()]
-        drawn["seconds"] = figures.lying_bars(list(records), seconds, axis="seconds")
+    if every:
+        seconds = [record.seconds for record in every.values()]
+        drawn["seconds"] = figures.lying_bars(list(every), seconds, axis="seconds")
     return drawn
 
 
@@ -109,8 +116,13 @@ def _template():
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"duration": duration, "count": contents.count, "number": _number}
+    environment.filters |= {"duration": duration, "count": contents.count, "number": _number, "score": _score}
     return environment.get_template("report.html.j2")
+
+
+def _score(value: float | None) -> str:
+    """A share with three digits; a dash for None."""
+    return "\N{EN DASH}" if value is None else f"{value:.3f}"
 
 
 def _number(value: Any) -> str:

@@ -80,7 +80,19 @@ def test_summary_has_its_keys_at_every_moment(folder, notes):
     partial = json.loads((folder / "summary.json").read_text())
     toys.run(folder)
     whole = json.loads((folder / "summary.json").read_text())
-    keys = ["params", "macs", "sam_ops", "map50", "equivalence", "csim", "accelerator", "seconds", "versions", "seed"]
+    keys = [
+        "params",
+        "macs",
+        "sam_ops",
+        "map50",
+        "rounds",
+        "equivalence",
+        "csim",
+        "accelerator",
+        "seconds",
+        "versions",
+        "seed",
+    ]
     assert list(partial) == list(whole) == keys
     assert partial["params"] == {"before": 100, "after": None}
     assert whole["params"] == {"before": 100, "after": 50}

@@ -7,8 +7,9 @@ from PIL import Image
 
 from hwprune.errors import UserError
 from hwprune.flow.detections import FILE, LEAST_SCORE, load_detections, save_detections
+from hwprune.flow.pipeline import STAGES
 from hwprune.report.contents import count
-from hwprune.report.render import STAGES, render_report
+from hwprune.report.render import render_report
 from tests.report import made_up
 
 VOID = {"meta", "br", "img", "hr", "input", "link"}
@@ -152,4 +153,4 @@ def test_count(number, text):
 
 
 def test_every_stage_has_a_made_up_twin():
-    assert STAGES == made_up.ORDER
+    assert tuple(stage.name for stage in STAGES[:-1]) == made_up.ORDER

@@ -46,7 +46,7 @@ def tell_floors_missed(context: StageContext, stage: str, architecture: "Archite
 
 
 def converted(context: StageContext, stage: str, network: "Network", images: "Dataset") -> "Network | None":
-    """The SAM twin of a trained network, where the recipe has this stage make it; else None.
+    """The SAM twin of a trained network, where the recipe has this stage (in its last round) make it; else None.
 
     Groups that the widths no longer allow after pruning become smaller, which is said.
 
@@ -71,6 +71,8 @@ def converted(context: StageContext, stage: str, network: "Network", images: "Da
     from hwprune.sam.convert import convert
 
     table = network.architecture
+    if not context.final:
+        return None
     if context.recipe.model.neurons_from != stage or any(layer.op == "conv" and layer.sam for layer in table.layers):
         return None
     wanted = chosen(context, table, pruned=True)
