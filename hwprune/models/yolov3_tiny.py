@@ -9,6 +9,12 @@ WIDTHS = (16, 32, 64, 128, 256, 512, 1024, 256, 512, 128, 256)
 """Widths of the eleven convolutions that are not heads: conv1 to conv9, conv11, conv12."""
 STRIDES = (32, 16)
 """Pixels of the image per cell, one for each head."""
+_WIDTH_NAMES = (*(f"conv{i}" for i in range(1, 10)), "conv11", "conv12")
+
+
+def yolov3_tiny_widths() -> dict[str, int]:
+    """Channels of tiny-YOLOv3's convolutions by name, heads left out."""
+    return dict(zip(_WIDTH_NAMES, WIDTHS, strict=True))
 
 
 def yolov3_tiny(
