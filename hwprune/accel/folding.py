@@ -7,7 +7,6 @@ width converter loses cycles; so the units prefer a SIMD that goes with the chan
 fold that goes with their neighbours.
 """
 
-import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
 from hwprune.accel.estimates import mvau_luts
-from hwprune.accel.folds import folds
+from hwprune.accel.folds import folds, misfits, mvau_folds, samvau_folds
 from hwprune.errors import UserError
 
 STRIDE = 1.03
@@ -143,9 +142,9 @@ def _fold(node: NodeProto, cycles: int, options: Iterable[dict[str, int]], neigh
         if operator.get_exp_cycles() > cycles:
             continue
         lanes = int(operator.get_folded_output_shape()[-1])
-        misfits = sum(max(lanes, other) % min(lanes, other) != 0 for other in neighbours)
-        if misfits < fewest:
-            best, fewest = option, misfits
+        bad = misfits(lanes, neighbours)
+        if bad < fewest:
+            best, fewest = option, bad
         if not fewest:
             break
     if best is None:
@@ -199,34 +198,17 @@ def _options(node: NodeProto) -> Iterable[dict[str, int]]:
 def _mvau_options(node: NodeProto, channels: int) -> Iterable[dict[str, int]]:
     """The folds of a matrix-vector unit, cheapest first; the last is the fastest."""
     operator = getCustomOp(node)
-    simd_fold, pe_fold = folds(node.op_type, operator.get_nodeattr)
-    # A DSP slice holds the products of several PE with one input: four of 4 bits, two of more.
-    lanes = 4 if max(operator.get_input_datatype(i).bitwidth() for i in (0, 1)) <= 4 else 2
-
-    def cost(fold: tuple[int, int]) -> tuple[float, int, int]:
-        pe, simd = fold
-        aligned = max(channels, simd) % min(channels, simd) == 0
-        # A quarter more slices is worth beats that line up; among equals more SIMD and less PE: fewer accumulators.
-        return math.ceil(pe / lanes) * simd * (1 if aligned else 1.25), pe * simd, pe
-
-    pairs = itertools.product(pe_fold.values, simd_fold.values)
-    return ({"PE": pe, "SIMD": simd} for pe, simd in sorted(pairs, key=cost))
+    factor_bits = max(operator.get_input_datatype(i).bitwidth() for i in (0, 1))
+    return _pairs(mvau_folds(operator.get_nodeattr, channels, factor_bits))
 
 
 def _samvau_options(node: NodeProto, channels: int) -> Iterable[dict[str, int]]:
     """The folds of a unit of SAM neurons, cheapest first; the last is the fastest."""
-    operator = getCustomOp(node)
-    simd_fold, pe_fold = folds(node.op_type, operator.get_nodeattr)
-    group = operator.get_nodeattr("group")
+    return _pairs(samvau_folds(getCustomOp(node).get_nodeattr, channels))
 
-    def cost(fold: tuple[int, int]) -> tuple[float, int]:
-        pe, simd = fold
-        aligned = max(channels, simd) % min(channels, simd) == 0
-        # As for the matrix-vector unit; a beat that holds whole groups needs no running maxima.
-        return pe * simd * (1 if aligned else 1.25) * (1 if simd % group == 0 else 1.1), pe
 
-    pairs = itertools.product(pe_fold.values, simd_fold.values)
-    return ({"PE": pe, "SIMD": simd} for pe, simd in sorted(pairs, key=cost))
+def _pairs(found: list[tuple[int, int]]) -> Iterable[dict[str, int]]:
+    return ({"PE": pe, "SIMD": simd} for pe, simd in found)
 
 
 _UNITS = {"MVAU_rtl": _mvau_options, "SAMVAU_rtl": _samvau_options}

@@ -3,8 +3,8 @@
 from finn.custom_op.fpgadataflow.concat import StreamingConcat
 from qonnx.core.datatype import DataType
 
-from hwprune.accel.operators import resources
 from hwprune.accel.operators.backend import StreamRTL
+from hwprune.accel.operators.units import concat_luts
 
 
 class StreamingConcat_rtl(StreamRTL, StreamingConcat):  # noqa: N801 - FINN's naming
@@ -48,11 +48,10 @@ class StreamingConcat_rtl(StreamRTL, StreamingConcat):  # noqa: N801 - FINN's na
         }
 
     def lut_estimation(self, fpgapart: str) -> int:
-        """LUTs: a multiplexer that for two inputs goes into the skid buffer's, and a counter."""
-        inputs, bits = len(self.onnx_node.input), self.get_outstream_width()
+        """LUTs."""
+        inputs = len(self.onnx_node.input)
         folds = max(self.get_folded_input_shape(i)[-2] for i in range(inputs))
-        multiplexer = 0 if inputs == 2 else bits
-        return multiplexer + resources.skid_luts(bits) + 2 * resources.counter_bits(folds)
+        return concat_luts(inputs, folds, self.get_outstream_width())
 
 
 def _packed(bits: int, values: list[int]) -> str:

@@ -2,8 +2,8 @@
 
 from finn.custom_op.fpgadataflow.duplicatestreams import DuplicateStreams
 
-from hwprune.accel.operators import resources
 from hwprune.accel.operators.backend import StreamRTL
+from hwprune.accel.operators.units import duplicate_luts
 
 
 class DuplicateStreams_rtl(StreamRTL, DuplicateStreams):  # noqa: N801 - FINN's naming
@@ -24,5 +24,5 @@ class DuplicateStreams_rtl(StreamRTL, DuplicateStreams):  # noqa: N801 - FINN's 
         return {"OUTPUTS": len(self.onnx_node.output), "WIDTH": self.get_instream_width()}
 
     def lut_estimation(self, fpgapart: str) -> int:
-        """LUTs: a skid buffer an output."""
-        return len(self.onnx_node.output) * resources.skid_luts(self.get_instream_width()) + 1
+        """LUTs."""
+        return duplicate_luts(len(self.onnx_node.output), self.get_instream_width())

@@ -6,8 +6,8 @@ import numpy as np
 from finn.custom_op.fpgadataflow.hwcustomop import HWCustomOp
 from qonnx.core.datatype import BaseDataType, DataType
 
-from hwprune.accel.operators import resources
 from hwprune.accel.operators.backend import StreamRTL
+from hwprune.accel.operators.units import pool_memory
 
 
 class MaxPool2d(HWCustomOp):
@@ -116,24 +116,17 @@ class MaxPool2d_rtl(StreamRTL, MaxPool2d):  # noqa: N801 - SpecializeLayers look
             "STRIDE": self.get_nodeattr("stride"),
         }
 
-    def _buffer_depths(self) -> tuple[int, int]:
-        """Beats of the pixel before and of the row before."""
-        _, _, width, folds, _ = self.get_folded_input_shape()
-        return folds, width // self.get_nodeattr("stride") * folds
+    def _memory(self) -> tuple[int, int]:
+        _, height, width, folds, _ = self.get_folded_input_shape()
+        return pool_memory(height, width, folds, self.get_instream_width(), self.get_nodeattr("stride"))
 
     def bram_estimation(self, fpgapart: str) -> int:
         """18-Kbit block RAMs."""
-        return sum(resources.memory_bram18(depth, self.get_instream_width()) for depth in self._buffer_depths())
+        return self._memory()[1]
 
     def lut_estimation(self, fpgapart: str) -> int:
-        """LUTs: memories, a comparison and a selection a lane, counters, and the skid buffer."""
-        bits, pixel_and_row = self.get_instream_width(), self._buffer_depths()
-        counters = [*self.get_nodeattr("ifm_dim"), *pixel_and_row]
-        if self.get_nodeattr("stride") == 1:
-            counters += pixel_and_row  # the drains
-        memories = sum(resources.memory_luts(depth, bits) for depth in pixel_and_row)
-        logic = 2.5 * bits + 1.25 * resources.counter_bits(*counters)
-        return math.ceil(memories + logic + resources.skid_luts(bits))
+        """LUTs."""
+        return self._memory()[0]
 
 
 def max_pool_2x2(values: np.ndarray, stride: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """The RTL backend of `SAMVAU`."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from hwprune.accel.operators import resources
 from hwprune.accel.operators.backend import StreamRTL
 from hwprune.accel.operators.samvau import SAMVAU, Codes
+from hwprune.accel.operators.units import SamUnit
 from hwprune.files import write_text
 
 
@@ -94,12 +94,27 @@ class SAMVAU_rtl(StreamRTL, SAMVAU):  # noqa: N801 - SpecializeLayers looks for 
         return "".join(f"{row.tobytes().hex()[-digits:]}\n" for row in octets)
 
     @property
+    def unit(self) -> SamUnit:
+        """The node in numbers."""
+        beats, folds = self.folds
+        return SamUnit(
+            pe=self.get_nodeattr("PE"),
+            simd=self.get_nodeattr("SIMD"),
+            beats=beats,
+            folds=folds,
+            group=self.get_nodeattr("group"),
+            sets=self.sets,
+            signs=self.has_signs,
+            shift=self.get_nodeattr("shift"),
+            input_bits=self.get_input_datatype().bitwidth(),
+            weight_bits=self.get_input_datatype(1).bitwidth(),
+            sum_bits=self.get_output_datatype().bitwidth(),
+        )
+
+    @property
     def rom_shape(self) -> tuple[int, int]:
         """Words, and bits of a word."""
-        simd, group = self.get_nodeattr("SIMD"), self.get_nodeattr("group")
-        bits = self.sets * simd * self.get_input_datatype(1).bitwidth()
-        bits += max(1, simd // group) if self.has_signs else 0
-        return math.prod(self.folds), self.get_nodeattr("PE") * bits
+        return self.unit.rom_shape
 
     @property
     def in_block_ram(self) -> bool:
@@ -109,34 +124,11 @@ class SAMVAU_rtl(StreamRTL, SAMVAU):  # noqa: N801 - SpecializeLayers looks for 
 
     def bram_estimation(self, fpgapart: str) -> int:
         """18-Kbit block RAMs of the ROM and of the replayed vector."""
-        rom = resources.bram18(*self.rom_shape) if self.in_block_ram else 0
-        return rom + (resources.memory_bram18(*self._ring_shape) if self.folds[1] > 1 else 0)
+        return self.unit.bram18(self.in_block_ram)
 
     def lut_estimation(self, fpgapart: str) -> int:
-        """LUTs: maxima, their sum, memories, counters, and the skid buffer."""
-        simd, pe, group = (self.get_nodeattr(name) for name in ("SIMD", "PE", "group"))
-        (beats, folds), bits = self.folds, self.get_input_datatype().bitwidth() + max(0, -self.get_nodeattr("shift"))
-        terms, sum_bits = max(1, simd // group), self.get_output_datatype().bitwidth()
-        operands = self.sets * terms
-        unit = operands * resources.sam_extreme_luts(min(simd, group), bits, beats * folds)
-        if simd < group:
-            unit += operands * 1.5 * bits
-        left, level = operands, 0
-        while left > 1:
-            unit += left // 2 * min(bits + level, sum_bits)
-            left, level = left - left // 2, level + 1
-        unit += sum_bits * (2 if self.has_signs and folds > 1 else 1) + terms * self.has_signs
-        memories = 0 if self.in_block_ram else resources.rom_luts(*self.rom_shape)
-        control = resources.counter_bits(beats * folds, beats, folds) + 10
-        if folds > 1:
-            memories += resources.memory_luts(*self._ring_shape)
-            control += 6 * resources.counter_bits(beats) + 2 * resources.counter_bits(folds)
-        return math.ceil(pe * unit + memories + control + resources.skid_luts(pe * sum_bits))
-
-    @property
-    def _ring_shape(self) -> tuple[int, int]:
-        """Words, a power of two, and bits a word of the ring in ``vector_replay.sv``."""
-        return max(2, 1 << (self.folds[0] - 1).bit_length()), self.get_instream_width()
+        """LUTs."""
+        return self.unit.luts(self.in_block_ram)
 
 
 def _literal(values: NDArray, bits: int) -> str:

@@ -1,11 +1,9 @@
 """RTL backend for FINN's UpsampleNearestNeighbour."""
 
-import math
-
 from finn.custom_op.fpgadataflow.upsampler import UpsampleNearestNeighbour
 
-from hwprune.accel.operators import resources
 from hwprune.accel.operators.backend import StreamRTL
+from hwprune.accel.operators.units import upsample_memory
 
 
 class UpsampleNearestNeighbour_rtl(StreamRTL, UpsampleNearestNeighbour):  # noqa: N801 - FINN's naming
@@ -40,17 +38,14 @@ class UpsampleNearestNeighbour_rtl(StreamRTL, UpsampleNearestNeighbour):  # noqa
             "FACTOR": self.factor,
         }
 
-    def _buffer_depth(self) -> int:
-        """Beats of two input rows."""
+    def _memory(self) -> tuple[int, int]:
         _, _, width, folds, _ = self.get_folded_input_shape()
-        return 2 * width * folds
+        return upsample_memory(width, folds, self.get_instream_width())
 
     def bram_estimation(self, fpgapart: str) -> int:
         """18-Kbit block RAMs."""
-        return resources.memory_bram18(self._buffer_depth(), self.get_instream_width())
+        return self._memory()[1]
 
     def lut_estimation(self, fpgapart: str) -> int:
-        """LUTs: the ring of two rows, its addresses, levels and visit counters, and the skid buffer."""
-        depth, bits = self._buffer_depth(), self.get_instream_width()
-        control = 9 * resources.counter_bits(depth)
-        return math.ceil(resources.memory_luts(depth, bits) + control + resources.skid_luts(bits))
+        """LUTs."""
+        return self._memory()[0]
