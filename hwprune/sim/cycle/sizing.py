@@ -9,6 +9,7 @@ FINN's ``largefifo_rtlsim``). Groups of FIFOs are reduced at once, halved where 
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 from hwprune.accel.fifo_storage import FifoSize, Memory, fifo_choices, fifo_memory
@@ -94,6 +95,7 @@ class _Search:
         self.progress = progress
         self.bits = {fifo.name: model.streams[fifo.source].bits for fifo in model.design.fifos}
         self.trials = 0
+        self.known: dict[tuple[FifoSize, ...], bool] = {}
         self.start = time.monotonic()
 
     def solve(self, wanted: int | None) -> Sizing:
@@ -105,7 +107,7 @@ class _Search:
         self.progress("most beats held")
         peaks = self._peaks()
         self.sizes = {name: self._cheapest(name, peaks[name]) for name in self.bits}
-        if not self._keeps({}):
+        if not all(self._keeps({})):
             raise UserError(f"an interval of {self.limit} cycles does not hold with FIFOs of the most beats held")
         peak_sizes = dict(self.sizes)
         names = sorted(self.bits, key=self._saving, reverse=True)
@@ -134,9 +136,18 @@ class _Search:
             raise UserError(explain(model, run))
         return rate(self.model.design, run.cycles, frames)
 
-    def _keeps(self, changes: Mapping[str, FifoSize]) -> bool:
-        self.trials += 1
-        model = self.model.resized({**self.sizes, **changes})
+    def _keeps(self, *changes: Mapping[str, FifoSize]) -> list[bool]:
+        """Whether the limit holds with each of these changes; the search comes by some sizes twice."""
+        wanted = [tuple({**self.sizes, **change}.values()) for change in changes]
+        new = [sizes for sizes in dict.fromkeys(wanted) if sizes not in self.known]
+        self.trials += len(new)
+        # Two at a time: the compiled kernels run without Python's lock, and a trial's memory is small.
+        with ThreadPoolExecutor(2) as threads:
+            self.known.update(zip(new, threads.map(self._holds, new), strict=True))
+        return [self.known[sizes] for sizes in wanted]
+
+    def _holds(self, sizes: tuple[FifoSize, ...]) -> bool:
+        model = self.model.resized(dict(zip(self.bits, sizes, strict=True)))
         return model.run(FRAMES, progress=False, give_up=self.limit).finished
 
     def _peaks(self) -> dict[str, int]:
@@ -170,7 +181,7 @@ class _Search:
         if not names:
             return
         lowest = {name: fifo_choices(self.bits[name])[0] for name in names}
-        if self._keeps(lowest):
+        if all(self._keeps(lowest)):
             self.sizes |= lowest
             self.progress(f"{len(names)} FIFOs at their least")
         elif len(names) == 1:
@@ -184,26 +195,25 @@ class _Search:
         choices = fifo_choices(self.bits[name])
         low, high = 0, choices.index(self.sizes[name])  # low does not do, high does
         while high - low > 1:
-            middle = (low + high) // 2
-            if self._keeps({name: choices[middle]}):
-                high = middle
-            else:
-                low = middle
+            third = max(1, (high - low) // 3)
+            probes = sorted({low + third, max(high - third, low + third)})
+            for probe, keeps in zip(probes, self._keeps(*({name: choices[i]} for i in probes)), strict=True):
+                if keeps:
+                    high = min(high, probe)
+                else:
+                    low = max(low, probe)
         self.sizes[name] = choices[high]
         self.progress(f"{name}: {int(choices[high].depth)}")
 
     def _refine(self) -> None:
         """One choice down, FIFO by FIFO, the dearest first, until none goes."""
-        stuck: set[str] = set()
         while True:
-            names = [name for name in self.sizes if self._saving(name) and name not in stuck]
-            if not names:
+            names = sorted(filter(self._saving, self.sizes), key=self._saving, reverse=True)
+            below = []
+            for name in names:
+                choices = fifo_choices(self.bits[name])
+                below.append({name: choices[choices.index(self.sizes[name]) - 1]})
+            smaller = next((change for change, keeps in zip(below, self._keeps(*below), strict=True) if keeps), None)
+            if smaller is None:
                 return
-            name = max(names, key=self._saving)
-            choices = fifo_choices(self.bits[name])
-            below = choices[choices.index(self.sizes[name]) - 1]
-            if self._keeps({name: below}):
-                self.sizes[name] = below
-                stuck.clear()
-            else:
-                stuck.add(name)
+            self.sizes |= smaller
