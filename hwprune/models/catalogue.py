@@ -65,22 +65,56 @@ def _vgg19_bn(classes: int, widths: Mapping[str, int] | None, image_size: tuple[
     return vgg19_bn(classes, widths, **options)
 
 
-_NORM, _DETECTION, _CONNECTED = "norm", "detection_layers", "fully_connected"
-
 CATALOGUE: Mapping[str, Model] = {
     "yolov3_tiny": Model(
-        _yolov3_tiny, yolov3_tiny_widths, frozenset({"anchors_per_head", "activation"}), frozenset(), "yolo",
-        (416, 416), max(STRIDES), False,
+        build=_yolov3_tiny,
+        widths=yolov3_tiny_widths,
+        options=frozenset({"anchors_per_head", "activation"}),
+        width_options=frozenset(),
+        head="yolo",
+        image_size=(416, 416),
+        multiple=max(STRIDES),
+        square=False,
     ),
     "ssd300": Model(
-        _ssd300, ssd300_widths, frozenset({_DETECTION, _NORM}), frozenset({_DETECTION}), "ssd", (300, 300), 1, False
+        build=_ssd300,
+        widths=ssd300_widths,
+        options=frozenset({"detection_layers", "boxes", "norm"}),
+        width_options=frozenset({"detection_layers"}),
+        head="ssd",
+        image_size=(300, 300),
+        multiple=1,
+        square=False,
     ),
     "ssd512": Model(
-        _ssd512, ssd512_widths, frozenset({_DETECTION, _NORM}), frozenset({_DETECTION}), "ssd", (512, 512), 1, False
+        build=_ssd512,
+        widths=ssd512_widths,
+        options=frozenset({"detection_layers", "boxes", "norm"}),
+        width_options=frozenset({"detection_layers"}),
+        head="ssd",
+        image_size=(512, 512),
+        multiple=1,
+        square=False,
     ),
     "vgg16": Model(
-        vgg16, vgg16_widths, frozenset({_CONNECTED, _NORM}), frozenset({_CONNECTED}), "classes", (224, 224), 1, True
+        build=vgg16,
+        widths=vgg16_widths,
+        options=frozenset({"fully_connected", "norm"}),
+        width_options=frozenset({"fully_connected"}),
+        head="classes",
+        image_size=(224, 224),
+        multiple=1,
+        square=True,
     ),
-    "vgg19_bn": Model(_vgg19_bn, vgg19_widths, frozenset(), frozenset(), "classes", (32, 32), 32, True),
-}  # fmt: skip
+    "vgg19_bn": Model(
+        build=_vgg19_bn,
+        widths=vgg19_widths,
+        options=frozenset(),
+        width_options=frozenset(),
+        head="classes",
+        image_size=(32, 32),
+        multiple=32,
+        square=True,
+    ),
+}
 """Every network by the name that a recipe gives it."""

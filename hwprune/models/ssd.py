@@ -5,7 +5,7 @@ layers 6 and 7 are the convolutions conv6 (dilated) and conv7; every further sta
 shrinks the map. A detection layer reads one map by two convolutions of 3x3, ``offsets{k}`` and ``classes{k}``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from hwprune.models.architecture import Architecture, Conv, L2Norm, MaxPool
@@ -38,6 +38,7 @@ def ssd300(
     detection_layers: int = 6,
     *,
     image_size: tuple[int, int] = (300, 300),
+    boxes: Sequence[int] | None = None,
     norm: bool = False,
     in_channels: int = 3,
 ) -> Architecture:
@@ -54,6 +55,8 @@ def ssd300(
     image_size
         (height, width) of the image in pixels. Pools round up, as Caffe's do, so any size serves whose last map does
         not vanish; a small image takes fewer detection layers.
+    boxes
+        Boxes a cell for each detection layer; the paper's are 4, 6, 6, 6, 4, 4.
     norm
         Batch norm in place of the biases, in all layers but the heads': the paper's network has none, but network
         slimming needs its scales.
@@ -72,7 +75,7 @@ def ssd300(
     ValueError
         If a width names no layer, the number of detection layers is none of 1 to 6, or a map vanishes.
     """
-    return _ssd("ssd300", _SSD300, classes, widths, detection_layers, image_size, norm, in_channels)
+    return _ssd("ssd300", _SSD300, classes, widths, detection_layers, image_size, boxes, norm, in_channels)
 
 
 def ssd512(
@@ -81,11 +84,13 @@ def ssd512(
     detection_layers: int = 7,
     *,
     image_size: tuple[int, int] = (512, 512),
+    boxes: Sequence[int] | None = None,
     norm: bool = False,
     in_channels: int = 3,
 ) -> Architecture:
-    """The layer table of SSD512: 25 convolutions, the last of 4x4, and seven detection layers; else as `ssd300`."""
-    return _ssd("ssd512", _SSD512, classes, widths, detection_layers, image_size, norm, in_channels)
+    """The layer table of SSD512: 25 convolutions, the last of 4x4, and seven detection layers of 4, 6, 6, 6,
+    6, 4, 4 boxes a cell; else as `ssd300`."""
+    return _ssd("ssd512", _SSD512, classes, widths, detection_layers, image_size, boxes, norm, in_channels)
 
 
 def ssd300_widths(detection_layers: int = 6) -> dict[str, int]:
@@ -110,44 +115,48 @@ def _ssd(
     widths: Mapping[str, int] | None,
     detection_layers: int,
     image_size: tuple[int, int],
+    boxes: Sequence[int] | None,
     norm: bool,
     in_channels: int,
 ) -> Architecture:
     if classes < 1:
         raise ValueError(f"{name} takes one class or more beside the background, not {classes}")
     widths = chosen_widths(name, _usual_widths(name, variant, detection_layers), widths)
+    boxes = variant.boxes[:detection_layers] if boxes is None else tuple(boxes)
+    if len(boxes) != detection_layers or min(boxes) < 1:
+        raise ValueError(
+            f"{name}: boxes {boxes} for {detection_layers} detection layers; give one number or more to each"
+        )
     trunk = list(trunk_layers(widths, image_size, norm=norm, ceil=True))
     # norm4_3 stands beside the trunk, behind conv4_3.
     split = next(i for i, layer in enumerate(trunk) if layer.name == "conv4_3") + 1
     layers = [*trunk[:split], L2Norm(name="norm4_3", inputs=("conv4_3",))]
-    layers += _heads(1, "norm4_3", variant.boxes[0], classes)
+    layers += _heads(1, "norm4_3", boxes[0], classes)
     layers += trunk[split:]
     if detection_layers > 1:
         layers += [
             MaxPool(name="pool5", inputs=("conv5_3",), kernel=3, stride=1, pad=(1, 1, 1, 1)),
             relu_conv("conv6", "pool5", widths, norm=norm, dilation=6, padding=6),
             relu_conv("conv7", "conv6", widths, norm=norm, kernel=1),
-            *_heads(2, "conv7", variant.boxes[1], classes),
+            *_heads(2, "conv7", boxes[1], classes),
         ]
     source = "conv7"
     for k, stage in enumerate(variant.stages[: max(0, detection_layers - 2)], start=3):
-        squeeze, source_of_k = f"conv{k + 5}_1", f"conv{k + 5}_2"
-        shrink = stage._asdict()
-        del shrink["widths"]
+        squeeze, shrink = f"conv{k + 5}_1", f"conv{k + 5}_2"
         layers += [
             relu_conv(squeeze, source, widths, norm=norm, kernel=1),
-            relu_conv(source_of_k, squeeze, widths, norm=norm, **shrink),
-            *_heads(k, source_of_k, variant.boxes[k - 1], classes),
-        ]
-        source = source_of_k
+            relu_conv(shrink, squeeze, widths, norm=norm, kernel=stage.kernel, stride=stage.stride,
+                      padding=stage.padding),
+            *_heads(k, shrink, boxes[k - 1], classes),
+        ]  # fmt: skip
+        source = shrink
     heads = tuple(f"{kind}{k}" for k in range(1, detection_layers + 1) for kind in ("offsets", "classes"))
     architecture = Architecture(name=name, in_channels=in_channels, layers=tuple(layers), heads=heads)
     try:
         architecture.shapes(*image_size)
     except ValueError as error:
-        raise ValueError(
-            f"{name}: {error}; take a larger image or fewer than {detection_layers} detection layers"
-        ) from (error)
+        way_out = f"take a larger image or fewer than {detection_layers} detection layers"
+        raise ValueError(f"{name}: {error}; {way_out}") from error
     return architecture
 
 
