@@ -9,33 +9,15 @@ fold that goes with their neighbours.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
+from hwprune.accel.budget import Budget, fewest_cycles
 from hwprune.accel.estimates import mvau_luts
 from hwprune.accel.folds import folds, misfits, mvau_folds, samvau_folds
 from hwprune.errors import UserError
-
-STRIDE = 1.03
-"""From one number of cycles to the next, where designs are tried one by one."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What a design may take, by `resources`; None is no limit."""
-
-    luts: int | None = None
-    dsps: int | None = None
-    brams: int | None = None
-    """Blocks of 18 Kb."""
-
-    def holds(self, resources: dict[str, int]) -> bool:
-        """Whether an estimate (see `resources`) keeps to it."""
-        limits = {"lut": self.luts, "dsp": self.dsps, "bram18": self.brams}
-        return all(limit is None or resources[key] <= limit for key, limit in limits.items())
 
 
 def fold_to_cycles(model: ModelWrapper, cycles: int) -> None:
@@ -65,19 +47,8 @@ def fold_to_budget(model: ModelWrapper, budget: Budget, part: str) -> int:
         If even the smallest folding does not fit.
     """
     slow = _slowest(model, _unfolded_cycles(model))
-    # Fewer cycles never take fewer LUTs or DSP slices: the fastest design within those is found by bisection.
-    logic = replace(budget, brams=None)
-    fast, best = 1, slow
-    while fast < best:
-        middle = (fast + best) // 2
-        if _fits(model, middle, logic, part):
-            best = middle
-        else:
-            fast = middle + 1
-    # A weight memory's block RAMs rise and fall with its shape: on to the first design that holds them too.
-    while best < slow and not _fits(model, best, budget, part):
-        best = min(slow, math.ceil(best * STRIDE))
-    if not _fits(model, best, budget, part):
+    best = fewest_cycles(slow, budget, lambda cycles, limits: _fits(model, cycles, limits, part))
+    if best is None:
         smallest = resources(model, part)
         raise UserError(
             f"compile: the smallest folding takes {smallest['lut']} LUTs, {smallest['dsp']} DSP slices and "

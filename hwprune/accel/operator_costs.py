@@ -1,0 +1,329 @@
+"""Operators as numbers: the folds each can have, with cycles a frame, and what a fold takes.
+
+For FINN's own operators the formulas are those of finn-plus 1.6.1, of which each class names its source; the LUTs of
+its matrix-vector unit, which FINN does not count, and our operators are in `hwprune.accel.operators.units`. The tests
+hold all of them to the operators themselves. Parts with DSP48 slices only.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple
+
+from hwprune.accel.folds import common_divisors, folds, misfits, mvau_folds, samvau_folds
+from hwprune.accel.operators import units
+from hwprune.accel.operators.resources import is_block_rom
+
+
+class Amounts(NamedTuple):
+    """What something takes of a part, with the keys of `hwprune.accel.folding.resources`."""
+
+    lut: int = 0
+    dsp: int = 0
+    bram18: int = 0
+    uram: int = 0
+
+
+class Choice(NamedTuple):
+    """One fold of an operator: PE and SIMD (0 where it has none), the whole window at once or not, cycles a frame, and
+    elements of a beat at either end."""
+
+    pe: int
+    simd: int
+    whole: bool
+    cycles: int
+    lanes_in: int
+    lanes_out: int
+
+
+@dataclass(frozen=True)
+class Mvau:
+    """A matrix-vector unit (``matrixvectoractivation.py``, ``rtl/matrixvectoractivation_rtl.py``)."""
+
+    op: ClassVar[str] = "MVAU_rtl"
+    vectors: int
+    inputs: int
+    outputs: int
+    channels: int
+    input_bits: int
+    weight_bits: int
+    sum_bits: int
+
+    def choices(self) -> list[Choice]:
+        """Its folds, the cheapest first."""
+        attributes = {"MW": self.inputs, "MH": self.outputs}
+        pairs = mvau_folds(attributes.__getitem__, self.channels, max(self.input_bits, self.weight_bits))
+        return [_unit_choice(self, pe, simd) for pe, simd in pairs]
+
+    def amounts(self, choice: Choice) -> Amounts:
+        """`bram_estimation` and `dsp_estimation`; the weights stream from block RAM."""
+        words = self.inputs * self.outputs // (choice.pe * choice.simd)
+        luts = units.mvau_luts(choice.pe, choice.simd, max(self.input_bits, self.weight_bits), self.sum_bits)
+        dsps = math.ceil(choice.pe / 4) * choice.simd
+        return Amounts(math.ceil(luts), dsps, _weight_bram18(words, choice.pe * choice.simd * self.weight_bits))
+
+
+@dataclass(frozen=True)
+class Samvau:
+    """A unit of SAM neurons (`hwprune.accel.operators.samvau_rtl`); ``group`` counts connections."""
+
+    op: ClassVar[str] = "SAMVAU_rtl"
+    vectors: int
+    inputs: int
+    outputs: int
+    channels: int
+    group: int
+    sets: int
+    signs: bool
+    shift: int
+    input_bits: int
+    weight_bits: int
+    sum_bits: int
+
+    def choices(self) -> list[Choice]:
+        """Its folds, the cheapest first."""
+        attributes = {"MW": self.inputs, "MH": self.outputs, "group": self.group}
+        return [_unit_choice(self, *pair) for pair in samvau_folds(attributes.__getitem__, self.channels)]
+
+    def amounts(self, choice: Choice) -> Amounts:
+        """LUTs and block RAMs, the ROM's included."""
+        unit = units.SamUnit(
+            pe=choice.pe,
+            simd=choice.simd,
+            beats=self.inputs // choice.simd,
+            folds=self.outputs // choice.pe,
+            **{name: getattr(self, name) for name in ("group", "sets", "signs", "shift")},
+            **{name: getattr(self, name) for name in ("input_bits", "weight_bits", "sum_bits")},
+        )
+        blocks = is_block_rom(*unit.rom_shape)
+        return Amounts(unit.luts(blocks), 0, unit.bram18(blocks))
+
+
+def _unit_choice(unit: Mvau | Samvau, pe: int, simd: int) -> Choice:
+    cycles = unit.vectors * (unit.inputs // simd) * (unit.outputs // pe)
+    return Choice(pe, simd, False, cycles, simd, pe)
+
+
+def _weight_bram18(words: int, bits: int) -> int:
+    """``MVAU.bram_estimation``."""
+    if bits <= 2:
+        return math.ceil(words * bits / 16384)
+    if bits <= 4:
+        return math.ceil(words / 4096)
+    if bits <= 9:
+        return math.ceil(words / 2048)
+    if bits <= 18 or words > 512:
+        return math.ceil(words / 1024) * math.ceil(bits / 18)
+    return math.ceil(bits / 36)
+
+
+@dataclass(frozen=True)
+class Window:
+    """FINN's sliding window in LUT-RAM (``rtl/convolutioninputgenerator_rtl.py``); sizes are (height, width), that of
+    the input with its padding."""
+
+    op: ClassVar[str] = "ConvolutionInputGenerator_rtl"
+    channels: int
+    kernel: int
+    stride: int
+    dilation: int
+    size: tuple[int, int]
+    out_size: tuple[int, int]
+    bits: int
+
+    def choices(self) -> list[Choice]:
+        """SIMD over the channels of a pixel, then the whole window at once."""
+        values = common_divisors(self.channels)
+        found = [Choice(0, simd, False, self._cycles(simd), simd, simd) for simd in values]
+        if self.kernel > 1:
+            pixels, whole = math.prod(self.size), self.kernel**2 * self.channels
+            found.append(Choice(0, self.channels, True, pixels + 2, self.channels, whole))
+        return found
+
+    def _cycles(self, simd: int) -> int:
+        """``get_exp_cycles``."""
+        folds, (height, width) = self.channels // simd, self.size
+        if self.kernel == 1:  # FINN's parallel style
+            return height * width * folds + 2
+        if 1 in self.size:
+            return max(self.out_size) * self.kernel * folds + 2
+        first = ((self.kernel - 1) * self.dilation * (width + 1) + 1) * folds
+        row = max(self.out_size[1] * self.kernel**2, self.stride * width) * folds
+        return first + self.out_size[0] * row
+
+    def amounts(self, choice: Choice) -> Amounts:
+        """``lut_estimation`` and ``get_buffer_depth``."""
+        folds, width = self.channels // choice.simd, self.size[1]
+        reach = (self.kernel - 1) * self.dilation * (width + 1)
+        if choice.whole or self.kernel == 1:
+            depth = reach * folds + 2
+        else:
+            ahead = max(0, self.stride - 1 - self.kernel**2) + max(0, (self.stride - 1) * width - self.kernel**2)
+            depth = (reach + 1 + ahead) * folds
+        return Amounts(300 + choice.simd * self.bits * math.ceil(depth / 38))
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """FINN's thresholds (``rtl/thresholding_rtl.py``), in whichever memory wastes least."""
+
+    op: ClassVar[str] = "Thresholding_rtl"
+    pixels: int
+    channels: int
+    sum_bits: int
+    bits: int
+
+    def choices(self) -> list[Choice]:
+        """PE over the channels."""
+        return _lanes(self.op, "NumChannels", self.channels, self.pixels * self.channels)
+
+    def amounts(self, choice: Choice) -> Amounts:
+        """``get_memory_estimate``: a memory for each level of the binary search."""
+        lanes, taken = choice.pe, {"lut": 0, "bram18": 0, "uram": 0}
+        for level in range(self.bits):
+            depth = self.channels // lanes << level
+            kind, count = min(_memories(depth, self.sum_bits), key=lambda memory: memory[2])[:2]
+            taken[kind] += lanes * count
+        return Amounts(**taken)
+
+
+_MEMORIES = (("uram", 72, 4096), ("uram", 36, 8192), ("uram", 18, 16384), ("uram", 9, 32768), ("bram18", 36, 512),
+             ("bram18", 18, 1024), ("bram18", 9, 2048), ("lut", 1, 64))  # fmt: skip
+"""Kind, bits and words of a primitive, in the order of FINN's ``mem_primitives_versal``."""
+
+
+def _memories(words: int, bits: int) -> list[tuple[str, int, int]]:
+    """Kind, count and wasted bits of every primitive that could hold this (``memutil.py``)."""
+    found = []
+    for kind, width, depth in _MEMORIES:
+        count = math.ceil(words / depth) * math.ceil(bits / width)
+        found.append((kind, count, count * width * depth - words * bits))
+    return found
+
+
+@dataclass(frozen=True)
+class Padding:
+    """FINN's padding (``fmpadding.py``), of which it estimates no resources; ``pixels`` with the border."""
+
+    op: ClassVar[str] = "FMPadding_rtl"
+    pixels: int
+    channels: int
+
+    def choices(self) -> list[Choice]:
+        """SIMD over the channels."""
+        return _lanes(self.op, "NumChannels", self.channels, self.pixels * self.channels)
+
+    def amounts(self, choice: Choice) -> Amounts:
+        """Nothing."""
+        return Amounts()
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Our max-pool; ``size`` is (height, width) of the input."""
+
+    op: ClassVar[str] = "MaxPool2d_rtl"
+    channels: int
+    stride: int
+    size: tuple[int, int]
+    bits: int
+
+    def choices(self) -> list[Choice]:
+        """PE over the channels."""
+        return _lanes(self.op, "Channels", self.channels, math.prod(self.size) * self.channels)
+
+    def amounts(self, choice: Choice) -> Amounts:
+        """Row, pixel and comparisons."""
+        folds = self.channels // choice.pe
+        luts, blocks = units.pool_memory(*self.size, folds, choice.pe * self.bits, self.stride)
+        return Amounts(luts, 0, blocks)
+
+
+@dataclass(frozen=True)
+class Upsample:
+    """Our nearest upsampling; ``size`` is (height, width) of the input."""
+
+    op: ClassVar[str] = "UpsampleNearestNeighbour_rtl"
+    channels: int
+    factor: int
+    size: tuple[int, int]
+    bits: int
+
+    def choices(self) -> list[Choice]:
+        """SIMD over the channels."""
+        pixels = math.prod(self.size) * self.factor**2
+        return _lanes(self.op, "NumChannels", self.channels, pixels * self.channels)
+
+    def amounts(self, choice: Choice) -> Amounts:
+        """Two rows."""
+        luts, blocks = units.upsample_memory(self.size[1], self.channels // choice.simd, choice.simd * self.bits)
+        return Amounts(luts, 0, blocks)
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Our copies of a stream."""
+
+    op: ClassVar[str] = "DuplicateStreams_rtl"
+    pixels: int
+    channels: int
+    outputs: int
+    bits: int
+
+    def choices(self) -> list[Choice]:
+        """PE over the channels."""
+        return _lanes(self.op, "NumChannels", self.channels, self.pixels * self.channels)
+
+    def amounts(self, choice: Choice) -> Amounts:
+        """A skid buffer for each copy."""
+        return Amounts(units.duplicate_luts(self.outputs, choice.pe * self.bits))
+
+
+@dataclass(frozen=True)
+class Join:
+    """Our concatenation over channels."""
+
+    op: ClassVar[str] = "StreamingConcat_rtl"
+    pixels: int
+    parts: tuple[int, ...]
+    bits: int
+
+    def choices(self) -> list[Choice]:
+        """SIMD over the channels of every part."""
+        return _lanes(self.op, "ChannelsPerStream", self.parts, self.pixels * sum(self.parts))
+
+    def amounts(self, choice: Choice) -> Amounts:
+        """A multiplexer and its skid buffer."""
+        return Amounts(units.concat_luts(len(self.parts), max(self.parts) // choice.simd, choice.simd * self.bits))
+
+
+Operator = Mvau | Samvau | Window | Thresholds | Padding | Pool | Upsample | Fork | Join
+
+
+def _lanes(op: str, divided: str, value: Any, elements: int) -> list[Choice]:
+    """An operator that passes ``elements`` a frame, one beat a cycle."""
+    (fold,) = folds(op, {divided: value}.__getitem__)
+    return [
+        Choice(*((n, 0) if fold.attribute == "PE" else (0, n)), False, elements // n, n, n) for n in fold.values
+    ]  # fmt: skip
+
+
+@lru_cache(1 << 16)
+def choices(operator: Operator) -> tuple[Choice, ...]:
+    """All folds of an operator, the cheapest first."""
+    return tuple(operator.choices())
+
+
+@lru_cache(1 << 16)
+def fold(operator: Operator, cycles: int, neighbours: Sequence[int] = ()) -> Choice | None:
+    """The first fold within ``cycles`` among those that go with most ``neighbours`` (elements a beat), as
+    `hwprune.accel.folding.fold_to_cycles` takes it; None if there is none."""
+    fitting = [choice for choice in choices(operator) if choice.cycles <= cycles]
+    return min(fitting, key=lambda choice: misfits(choice.lanes_out, neighbours), default=None)
+
+
+@lru_cache(1 << 16)
+def amounts(operator: Operator, choice: Choice) -> Amounts:
+    """What an operator takes, folded so."""
+    return operator.amounts(choice)

@@ -1,0 +1,269 @@
+"""Widths chosen jointly for a budget: the least loss of importance among those whose accelerator keeps to it.
+
+A width is worth what the folding makes of it: a number with few divisors leaves only folds that are too slow or too
+large, and a weight memory that just exceeds a block RAM takes another. So the cost of a choice is asked of a model of
+the whole accelerator, each time folded for the speed that is wanted, and the widths are searched:
+
+1. from the full widths down, each time by the step that loses the least importance for what it takes off the excess;
+2. up again, and by pairs (one group wider, another narrower), as long as the loss falls;
+3. from random disturbances of the best so far, by 2.
+
+Step 1 is the greedy rule for knapsacks with several constraints (marginal importance by marginal cost); 2 and 3 are
+iterated local search (Lourenço, Martin and Stützle, 2003).
+"""
+
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from hwprune.prune.groups import Group
+
+Cost = Callable[[Mapping[str, int]], Mapping[str, float]]
+"""From the output channels of convolutions to what is limited, all of it at least 0."""
+DISTURBANCES = 12
+NEAR = 3
+"""Candidates up and down that a pair of groups tries."""
+
+
+class NoWidthsError(Exception):
+    """No widths keep to the limits; ``least`` is what the narrowest network takes, ``widths`` are its widths."""
+
+    def __init__(self, least: Mapping[str, float], widths: Mapping[str, int]):
+        super().__init__(f"even the narrowest network takes {dict(least)}")
+        self.least, self.widths = dict(least), dict(widths)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search gives.
+
+    Attributes
+    ----------
+    kept
+        For each group, the indices of the kept channels, ascending.
+    cost
+        Of these widths.
+    loss
+        Importance of all removed channels, as a share of all channels'.
+    evaluations
+        Costs that were asked for.
+    """
+
+    kept: dict[str, tuple[int, ...]]
+    cost: dict[str, float]
+    loss: float
+    evaluations: int
+
+
+def choose_widths(
+    importance: Mapping[str, Tensor],
+    groups: Sequence[Group],
+    cost: Cost,
+    limits: Mapping[str, float],
+    *,
+    min_channels: int = 1,
+    multiple: int = 1,
+    seed: int = 1,
+    progress: Callable[[str], None] = lambda text: None,
+) -> Found:
+    """Choose how many channels each group keeps; those are its most important ones, of equals the last, as in
+    `hwprune.prune.select`.
+
+    Parameters
+    ----------
+    importance
+        For each group that may be narrowed, scores of shape (width,), at least 0.
+    groups
+        Of the table; those without scores stay whole.
+    cost
+        Of the widths of all convolutions in these groups. It is asked some thousands of times.
+    limits
+        For each of its keys that is limited, the greatest value, more than 0.
+    min_channels, multiple
+        As in `hwprune.prune.settings.PruneSettings`.
+    seed
+        Of the disturbances; equal arguments give equal widths.
+    progress
+        Told in a few words where the search is.
+
+    Raises
+    ------
+    NoWidthsError
+        If even the narrowest network exceeds a limit.
+    """
+    scored = [group for group in groups if group.name in importance]
+    ladders = [_Ladder.of(group, importance[group.name], min_channels, multiple) for group in scored]
+    search = _Search(ladders, cost, limits, progress)
+    best = search.refined(search.descended())
+    for attempt in range(DISTURBANCES if len(ladders) > 1 else 0):
+        progress(f"disturbance {attempt + 1} of {DISTURBANCES}")
+        other = search.refined(search.descended(search.disturbed(best, random.Random(f"{seed}/{attempt}"))))
+        if search.loss(other) < search.loss(best):
+            best = other
+    total = sum(ladder.losses[0] + ladder.left[0] for ladder in ladders)
+    return Found(
+        kept={ladder.group.name: ladder.kept(rung) for ladder, rung in zip(ladders, best, strict=True)},
+        cost=dict(search.cost(best)),
+        loss=search.loss(best) / total if total else 0.0,
+        evaluations=search.evaluations,
+    )
+
+
+Rungs = tuple[int, ...]
+"""For each group, which of its ladder's widths."""
+
+
+@dataclass(frozen=True)
+class _Ladder:
+    """The widths that a group can have, rising, with the importance that each loses."""
+
+    group: Group
+    order: tuple[int, ...]
+    """Its channels, the most important first."""
+    widths: tuple[int, ...]
+    losses: tuple[float, ...]
+    left: tuple[float, ...]
+    members: tuple[dict[str, int], ...]
+    """For each width, that of its convolutions."""
+
+    @classmethod
+    def of(cls, group: Group, scores: Tensor, min_channels: int, multiple: int) -> "_Ladder":
+        order = tuple(reversed(torch.argsort(scores, stable=True).tolist()))
+        ranks = {channel: rank for rank, channel in enumerate(order)}
+        # So many of the most important channels that every convolution of the group keeps one.
+        least = max(min(ranks[channel] for channel in channels) + 1 for channels in group.members.values())
+        widths = tuple(_candidates(max(least, min(min_channels, group.width)), group.width, multiple))
+        ordered = [float(scores[channel]) for channel in order]
+        members = tuple(
+            {name: sum(ranks[i] < width for i in channels) for name, channels in group.members.items()}
+            for width in widths
+        )
+        losses = tuple(sum(ordered[width:]) for width in widths)
+        return cls(group, order, widths, losses, tuple(sum(ordered[:width]) for width in widths), members)
+
+    def kept(self, rung: int) -> tuple[int, ...]:
+        return tuple(sorted(self.order[: self.widths[rung]]))
+
+
+def _candidates(least: int, most: int, multiple: int) -> Iterator[int]:
+    """Multiples with no prime factor above 7, which have many divisors to fold over; and ``most``."""
+    for width in range(-(-least // multiple) * multiple, most, multiple):
+        rest = width
+        for prime in (2, 3, 5, 7):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            yield width
+    yield most
+
+
+@dataclass
+class _Search:
+    ladders: list[_Ladder]
+    ask: Cost
+    limits: Mapping[str, float]
+    progress: Callable[[str], None]
+    known: dict[Rungs, tuple[Mapping[str, float], float]] = field(default_factory=dict)
+
+    @property
+    def evaluations(self) -> int:
+        return len(self.known)
+
+    def widths(self, rungs: Rungs) -> dict[str, int]:
+        widths: dict[str, int] = {}
+        for ladder, rung in zip(self.ladders, rungs, strict=True):
+            widths |= ladder.members[rung]
+        return widths
+
+    def cost(self, rungs: Rungs) -> Mapping[str, float]:
+        return self._look(rungs)[0]
+
+    def excess(self, rungs: Rungs) -> float:
+        """By how much the limits are exceeded, in parts of them, summed up."""
+        return self._look(rungs)[1]
+
+    def loss(self, rungs: Rungs) -> float:
+        return sum(ladder.losses[rung] for ladder, rung in zip(self.ladders, rungs, strict=True))
+
+    def _look(self, rungs: Rungs) -> tuple[Mapping[str, float], float]:
+        if rungs not in self.known:
+            cost = self.ask(self.widths(rungs))
+            excess = sum(max(0.0, cost[key] / limit - 1) for key, limit in self.limits.items())
+            self.known[rungs] = cost, excess
+        return self.known[rungs]
+
+    def descended(self, rungs: Rungs | None = None) -> Rungs:
+        """Narrower and narrower, from ``rungs`` or the full widths, until the limits hold."""
+        rungs = rungs or tuple(len(ladder.widths) - 1 for ladder in self.ladders)
+        start = self.excess(rungs)
+        while excess := self.excess(rungs):
+            self.progress(f"narrower, {100 * (1 - excess / start):.0f} %")
+            step = self._best_step_down(rungs, excess)
+            if step is None:
+                narrowest = (0,) * len(rungs)
+                if self.excess(narrowest):
+                    raise NoWidthsError(self.cost(narrowest), self.widths(narrowest))
+                step = tuple(max(0, rung - 1) for rung in rungs)  # no group alone takes anything off
+            rungs = step
+        return rungs
+
+    def _best_step_down(self, rungs: Rungs, excess: float) -> Rungs | None:
+        best, rate = None, 0.0
+        for index, rung in enumerate(rungs):
+            for lower in range(rung - 1, -1, -1):
+                other = (*rungs[:index], lower, *rungs[index + 1 :])
+                less = excess - self.excess(other)
+                lost = self.ladders[index].losses[lower] - self.ladders[index].losses[rung]
+                # Channels of no importance at all go first, the more the better.
+                found = less / lost if lost else less * 1e30
+                if less > 0 and found > rate:
+                    best, rate = other, found
+                if less >= excess:
+                    break  # narrower still only loses more
+        return best
+
+    def refined(self, rungs: Rungs) -> Rungs:
+        """A local optimum under single groups getting wider, and pairs of which one gets wider and one narrower."""
+        while True:
+            self.progress(f"loss {self.loss(rungs):.4g}")
+            better = self._wider(rungs) or self._exchanged(rungs)
+            if better is None:
+                return rungs
+            rungs = better
+
+    def _wider(self, rungs: Rungs) -> Rungs | None:
+        """The single step up that saves the most."""
+        best, least = None, self.loss(rungs)
+        for index, rung in enumerate(rungs):
+            for higher in range(rung + 1, len(self.ladders[index].widths)):
+                other = (*rungs[:index], higher, *rungs[index + 1 :])
+                if (loss := self.loss(other)) < least and not self.excess(other):
+                    best, least = other, loss
+        return best
+
+    def _exchanged(self, rungs: Rungs) -> Rungs | None:
+        """The first pair of steps, of those that save the most first, that holds the limits."""
+        loss, pairs = self.loss(rungs), []
+        for up, ladder in enumerate(self.ladders):
+            for higher in range(rungs[up] + 1, min(rungs[up] + NEAR + 1, len(ladder.widths))):
+                for down, other in enumerate(self.ladders):
+                    for lower in range(max(0, rungs[down] - NEAR), rungs[down] if down != up else 0):
+                        changed = list(rungs)
+                        changed[up], changed[down] = higher, lower
+                        gain = (ladder.losses[rungs[up]] - ladder.losses[higher]) - (
+                            other.losses[lower] - other.losses[rungs[down]]
+                        )
+                        if gain > 1e-12 * (1 + loss):
+                            pairs.append((-gain, tuple(changed)))
+        return next((pair for _, pair in sorted(pairs) if not self.excess(pair)), None)
+
+    def disturbed(self, rungs: Rungs, chance: random.Random) -> Rungs:
+        """Some groups a few candidates wider or narrower."""
+        changed = list(rungs)
+        for index in chance.sample(range(len(rungs)), min(len(rungs), chance.randint(2, 4))):
+            most = len(self.ladders[index].widths) - 1
+            changed[index] = min(most, max(0, changed[index] + chance.choice((-5, -3, -2, 2, 3, 5))))
+        return tuple(changed)
