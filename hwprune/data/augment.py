@@ -1,5 +1,7 @@
 """Augmentation that one seed fixes: what happens to item i in epoch e depends on (seed, e, i) and on nothing else."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -46,19 +48,39 @@ class Augmented(Dataset):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Image and target as the data set underneath gives them, changed; boxes that all but vanished are dropped."""
+        """Image and target as the data set underneath gives them, changed; boxes that all but vanished are dropped.
+
+        Of a target without ``boxes`` (classification) the image alone is changed.
+        """
         image, target = self.dataset[index]
-        size = tuple(image.shape[-2:])
-        boxes = tv_tensors.BoundingBoxes(target["boxes"], format="XYXY", canvas_size=size, clamping_mode=None)
+        size = list(image.shape[-2:])
+        given = target.get("boxes", torch.zeros(0, 4))
+        boxes = tv_tensors.BoundingBoxes(given, format="XYXY", canvas_size=size, clamping_mode=None)
         seed = np.random.SeedSequence([self.seed, self._epoch.item(), index]).generate_state(1, np.uint64)
         # The transforms draw from torch's CPU generator; devices' generators are not touched.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(seed[0]))
             image, boxes = self._transform(tv_tensors.Image(image), boxes)
+        if list(image.shape[-2:]) != size:
+            image, boxes = F.resize(image, size), F.resize(boxes, size)
+        image = image.as_subclass(Tensor)
+        if "boxes" not in target:
+            return image, target
         cut = F.clamp_bounding_boxes(boxes, clamping_mode="hard").as_subclass(Tensor)
         whole, sides = _area(boxes.as_subclass(Tensor)), cut[:, 2:] - cut[:, :2]
         keep = (_area(cut) >= LEAST_VISIBLE * whole) & (sides >= LEAST_SIDE).all(1)
-        return image.as_subclass(Tensor), {"boxes": cut[keep], "labels": target["labels"][keep]}
+        return image, {"boxes": cut[keep], "labels": target["labels"][keep]}
+
+
+class _Patch(v2.RandomIoUCrop):
+    """A random patch (Liu et al., "SSD", 2016, section 2.2). Of a box whose centre is in it what lies in it counts,
+    however little."""
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        output = super().transform(inpt, params)
+        if params and isinstance(output, tv_tensors.BoundingBoxes):
+            return F.clamp_bounding_boxes(output, clamping_mode="hard")
+        return output
 
 
 def _transform(config: AugmentConfig) -> v2.Transform:
@@ -77,6 +99,13 @@ def _transform(config: AugmentConfig) -> v2.Transform:
         )
     if config.jitter or config.hue:
         steps.append(v2.ColorJitter(config.jitter, config.jitter, config.jitter, config.hue))
+    # SSD's, in the order of the authors' code; these change the image's size.
+    if config.distort:
+        steps.append(v2.RandomPhotometricDistort())
+    if config.zoom_out:
+        steps.append(v2.RandomZoomOut(fill=GREY, side_range=(1, 1 + config.zoom_out)))
+    if config.crop:
+        steps.append(_Patch())
     return v2.Compose(steps or [v2.Identity()])
 
 

@@ -35,6 +35,30 @@ class AugmentConfig(_Config):
         float, Field(ge=0, le=45, description="The image turns by up to this many degrees; boxes grow to enclose.")
     ] = 0
     flip: Annotated[bool, Field(description="Mirror every second image left to right.")] = False
+    distort: Annotated[
+        bool,
+        Field(
+            description="SSD's photometric distortion: brightness, contrast, saturation, hue and the order of the "
+            "channels, each in every second image. Jitter and hue come on top: turn them off with it."
+        ),
+    ] = False
+    zoom_out: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=9,
+            description="SSD's zoom out: every second image is placed at random on a grey canvas with sides of up to "
+            "1 + zoom_out times its own, and that shrunk to the image's size; the paper has 3.",
+        ),
+    ] = 0
+    crop: Annotated[
+        bool,
+        Field(
+            description="SSD's zoom in: the whole image, or a patch of 0.3 to 1 of its sides that holds the centre of "
+            "an object and overlaps one by an IoU of at least 0, 0.1, 0.3, 0.5, 0.7 or 0.9; enlarged to the image's "
+            "size."
+        ),
+    ] = False
 
 
 class DigitsData(_Config):
