@@ -83,6 +83,10 @@ class Network(nn.Module):
             {layer.name: self.make(layer, channels[layer.inputs[0]]) for layer in architecture.layers}
         )
 
+    def rebuilt(self, architecture: Architecture) -> "Network":
+        """A new network of this kind for another table; a subclass that takes more than a table overrides it."""
+        return type(self)(architecture)
+
     def make(self, layer: Layer, in_channels: int) -> nn.Module:
         """The module for one row of the table."""
         match layer.op:

@@ -11,14 +11,14 @@ each printed figure:
 - A head's convolutions read the pruned map; their own outputs, boxes and classes, are never pruned.
 - Table 10 (COCO) comes out only if conv4_3 has 6 boxes a cell, not the 4 of the SSD paper: that is 2 (4 + 81) more
   filters of 3x3 there, 0.78M parameters in the baseline and 0.62M in the pruned network, whose conv4_3 has 407
-  channels. No other layer with 4 boxes explains both.
+  channels. 6 boxes on another layer that has 4 in the paper would not explain both.
 - Millions are rounded, but for SSD300-pruned-3det (3.75) and COCO's pruned-6det (12.78), which are cut behind their
   first decimal. Sizes are four bytes a parameter, in 1e6 bytes, within 0.06 MB: some are four times the parameters as
   printed (SSD300: 105.2, not 105.14), and the pruned VGG16 for CIFAR-10 (4.248) is rounded up.
 - RRF-x takes the whole part of x times its filters from each layer up to conv7.
 - The FLOPs of Singh et al. are multiply-accumulates of the convolutions and fully connected layers. Those of Liu et al.
-  are two for each, and 7.97e8 leaves 0.7e6 over for the rest, which is between one and four operations for each of
-  the 303104 outputs of convolutions (biases or batch norm, ReLU).
+  are two for each, and one to three more for each of the 303104 outputs of convolutions (biases or batch norm, ReLU)
+  make up what 7.97e8 is above 7.963e8.
 """
 
 from collections.abc import Mapping

@@ -36,8 +36,9 @@ def load_torchvision_ssd(
 
     torchvision subtracts ``pixel_mean`` and multiplies by 255; here that is folded into conv1_1, so that the network
     takes pixels in 0..1 as they are. One difference remains: conv1_1's padding is a pixel of 0 here and a pixel of
-    ``pixel_mean`` there, so what the outermost ring of its outputs feeds differs. Elsewhere, and with a mean of 0
-    everywhere, the outputs are torchvision's to float rounding. A head's channels stand in torchvision's order.
+    ``pixel_mean`` there, so the outermost ring of its outputs differs, and what that ring feeds: by 1 to 4 % of the
+    heads' standard deviation (root mean square, random weights). With a mean of 0 the outputs are torchvision's to
+    float rounding. A head's channels stand in torchvision's order.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ import torch
 
 from hwprune.detect.head import HeadSpec
 from hwprune.errors import UserError
+from hwprune.models.cost import macs, parameters
 from hwprune.models.darknet import load_darknet, save_darknet_weights
 from hwprune.models.network import Network
 from hwprune.models.yolov3_tiny import yolov3_tiny
@@ -48,6 +49,27 @@ def tiny_sections(widths, classes):
     sections += [conv(w[6], 3), conv(w[7], 1), conv(w[8], 3), head(outputs), yolo("3,4,5", classes)]
     sections += [("route", {"layers": -4}), conv(w[9], 1), ("upsample", {"stride": 2}), ("route", {"layers": "-1, 8"})]
     return [*sections, conv(w[10], 3), head(outputs), yolo("0,1,2", classes)]
+
+
+def yolov3_sections(classes, divisor=1):
+    """Full YOLOv3 as darknet lists it; `divisor` makes every layer but the heads narrower."""
+    outputs, anchors = 3 * (5 + classes), "10,13, 16,30, 33,23, 30,61, 62,45, 59,119, 116,90, 156,198, 373,326"
+
+    def layer(filters, size, **settings):
+        return conv(filters // divisor, size, **settings)
+
+    sections = [layer(32, 3)]
+    for filters, residuals in ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4)):
+        sections.append(layer(filters, 3, stride=2))
+        for _ in range(residuals):
+            sections += [layer(filters // 2, 1), layer(filters, 3), ("shortcut", {"from": -3, **LINEAR})]
+    for filters, mask, route in ((512, "6,7,8", 61), (256, "3,4,5", 36), (128, "0,1,2", None)):
+        sections += 3 * [layer(filters, 1), layer(2 * filters, 3)]
+        sections += [head(outputs), ("yolo", {"mask": mask, "anchors": anchors, "classes": classes, "num": 9})]
+        if route:
+            sections += [("route", {"layers": -4}), layer(filters // 2, 1), ("upsample", {"stride": 2})]
+            sections.append(("route", {"layers": f"-1, {route}"}))
+    return sections
 
 
 def picture(height, width):
@@ -280,6 +302,74 @@ def test_pool_of_an_odd_size_rounds_up(tmp_path):
     net = Numpy(numbers)
     expected = net.conv(net.maxpool(net.maxpool(image[0], 2, 2), 2, 2), 7, 1, norm=False, activation="linear")
     np.testing.assert_allclose(network(torch.from_numpy(image))[0][0].detach(), expected, rtol=1e-5, atol=1e-6)
+
+
+# --- full YOLOv3 ------------------------------------------------------------------------------------------------------
+
+
+def test_published_size_of_full_yolov3(tmp_path):
+    """yolov3.weights has 248007048 bytes for 80 classes; darknet prints 65.86e9 operations at 416x416, two a MAC."""
+    sections = yolov3_sections(80)
+    assert len(sections) == 107  # darknet numbers them 0 to 106
+    (tmp_path / "yolov3.cfg").write_text(cfg_text(sections, 416, 416))
+    network, spec = load_darknet(tmp_path / "yolov3.cfg")
+    ops = [layer.op for layer in network.architecture.layers]
+    assert (ops.count("conv"), ops.count("add"), ops.count("maxpool")) == (75, 23, 0)
+    assert HeadSpec.model_validate(spec).shapes() == [(255, side, side) for side in (13, 26, 52)]
+    assert spec["strides"] == (32, 16, 8)
+    assert spec["anchors"][0] == ((116, 90), (156, 198), (373, 326))
+    assert spec["anchors"][2] == ((10, 13), (16, 30), (33, 23))
+    assert macs(network.architecture, 416, 416) == pytest.approx(65.86e9 / 2, abs=0.005e9 / 2)
+    # The file holds 62001757 floats; 61949149 are trained, a mean and a variance for each of 26304 channels not.
+    assert parameters(network) == 61_949_149
+    save_darknet_weights(network, tmp_path / "yolov3.weights")
+    assert (tmp_path / "yolov3.weights").stat().st_size == 248_007_048
+    back, _ = load_darknet(tmp_path / "yolov3.cfg", tmp_path / "yolov3.weights")
+    (tmp_path / "yolov3.weights").unlink()  # pytest would keep it
+    for (name, a), b in zip(network.state_dict().items(), back.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
+def test_full_yolov3_computes_what_numpy_does(tmp_path):
+    """At a sixteenth of the width: 23 residual joins, two routes back into Darknet-53, three heads."""
+    classes, divisor = 2, 16
+    outputs = 3 * (5 + classes)
+    (tmp_path / "net.cfg").write_text(cfg_text(yolov3_sections(classes, divisor), 64, 96))
+    network, _ = load_darknet(tmp_path / "net.cfg")
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            if tensor.ndim == 4:
+                torch.nn.init.kaiming_normal_(tensor, generator=generator)
+            elif tensor.ndim == 1:  # scales and variances above 0, means and biases of either sign
+                shift = 0.5 if name.endswith(("norm.weight", "running_var")) else -0.1
+                tensor.copy_(torch.rand(tensor.shape, generator=generator) * 0.2 + shift)
+    save_darknet_weights(network, tmp_path / "net.weights")
+    numbers = np.fromfile(tmp_path / "net.weights", "<f4", offset=20)
+    network, _ = load_darknet(tmp_path / "net.cfg", tmp_path / "net.weights")
+    image = picture(64, 96)
+    net, x, kept = Numpy(numbers), image[0], {}
+    x = net.conv(x, 32 // divisor, 3)
+    for filters, residuals in ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4)):
+        x = net.conv(x, filters // divisor, 3, stride=2)
+        for _ in range(residuals):
+            x = x + net.conv(net.conv(x, filters // 2 // divisor, 1), filters // divisor, 3)
+        kept[filters] = x
+    expected = []
+    for filters, route in ((512, 512), (256, 256), (128, None)):
+        for _ in range(3):
+            branch = net.conv(x, filters // divisor, 1)
+            x = net.conv(branch, 2 * filters // divisor, 3)
+        expected.append(net.conv(x, outputs, 1, norm=False, activation="linear"))
+        if route:
+            x = net.conv(branch, filters // 2 // divisor, 1).repeat(2, 1).repeat(2, 2)
+            x = np.concatenate([x, kept[route]])
+    assert not net.numbers.size
+    with torch.no_grad():
+        found = network.eval()(torch.from_numpy(image))
+    for a, b in zip(found, expected, strict=True):
+        assert 0.1 < np.abs(b).max() < 1e6
+        np.testing.assert_allclose(a[0].numpy(), b, rtol=1e-3, atol=1e-4 * np.abs(b).max())
 
 
 # --- files that are wrong ---------------------------------------------------------------------------------------------
