@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 from hwprune.accel.folds import common_divisors, folds, misfits, mvau_folds, samvau_folds
 from hwprune.accel.operators import units
 from hwprune.accel.operators.resources import is_block_rom
+from hwprune.accel.windows import WindowShape
 
 
 class Amounts(NamedTuple):
@@ -136,10 +137,14 @@ class Window:
         """SIMD over the channels of a pixel, then the whole window at once."""
         values = common_divisors(self.channels)
         found = [Choice(0, simd, False, self._cycles(simd), simd, simd) for simd in values]
-        if self.kernel > 1:
+        if self.kernel > 1 and self._shape.works_whole:
             pixels, whole = math.prod(self.size), self.kernel**2 * self.channels
             found.append(Choice(0, self.channels, True, pixels + 2, self.channels, whole))
         return found
+
+    @property
+    def _shape(self) -> WindowShape:
+        return WindowShape(*((n, n) for n in (self.kernel, self.stride, self.dilation)), self.size)
 
     def _cycles(self, simd: int) -> int:
         """``get_exp_cycles``."""
@@ -316,14 +321,15 @@ def choices(operator: Operator) -> tuple[Choice, ...]:
 
 
 @lru_cache(1 << 16)
-def fold(operator: Operator, cycles: int, neighbours: Sequence[int] = ()) -> Choice | None:
+def fold(operator: Operator, cycles: int, neighbours: Sequence[int] = ()) -> tuple[Choice, Amounts]:
     """The first fold within ``cycles`` among those that go with most ``neighbours`` (elements a beat), as
-    `hwprune.accel.folding.fold_to_cycles` takes it; None if there is none."""
+    `hwprune.accel.folding.fold_to_cycles` takes it, and what the operator takes then.
+
+    One that cannot be so fast is unfolded as far as it goes.
+    """
     fitting = [choice for choice in choices(operator) if choice.cycles <= cycles]
-    return min(fitting, key=lambda choice: misfits(choice.lanes_out, neighbours), default=None)
-
-
-@lru_cache(1 << 16)
-def amounts(operator: Operator, choice: Choice) -> Amounts:
-    """What an operator takes, folded so."""
-    return operator.amounts(choice)
+    if fitting:
+        best = min(fitting, key=lambda choice: misfits(choice.lanes_out, neighbours)) if neighbours else fitting[0]
+    else:
+        best = min(choices(operator), key=lambda choice: choice.cycles)
+    return best, operator.amounts(best)

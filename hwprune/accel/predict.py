@@ -8,7 +8,7 @@ sums (`SUM_SHARE`), on which thresholds and accumulators depend. FIFOs and width
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from hwprune.accel.budget import Budget, fewest_cycles
 from hwprune.accel.operator_costs import (
@@ -24,7 +24,6 @@ from hwprune.accel.operator_costs import (
     Thresholds,
     Upsample,
     Window,
-    amounts,
     choices,
     fold,
 )
@@ -50,8 +49,7 @@ class _Node:
     sources: tuple[int | None, ...]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One folded operator."""
 
     name: str
@@ -138,6 +136,9 @@ class Predictor:
                 if source is not None:
                     streams[source].append(index)
         self._readers = streams
+        units = [isinstance(operator, UNITS) for operator in self._operators({})]
+        self._units = [index for index, unit in enumerate(units) if unit]
+        self._others = [index for index, unit in enumerate(units) if not unit]
 
     def at(self, cycles: int, widths: Mapping[str, int] | None = None) -> Prediction:
         """The cheapest design in which no operator takes more than ``cycles`` a frame.
@@ -152,17 +153,13 @@ class Predictor:
             Output channels of convolutions that are not those of the table.
         """
         operators = self._operators(widths or {})
-        chosen: list[Choice | None] = [None] * len(operators)
-        for index, operator in enumerate(operators):
-            if isinstance(operator, UNITS):
-                chosen[index] = _folded(operator, cycles, ())
-        for index, operator in enumerate(operators):
-            if chosen[index] is None:
-                chosen[index] = _folded(operator, cycles, self._neighbours(index, chosen))
-        rows = zip(self._nodes, operators, chosen, strict=True)
-        return Prediction(
-            tuple(Row(node.name, operator, choice, amounts(operator, choice)) for node, operator, choice in rows)
-        )
+        folded: list[tuple[Choice, Amounts] | None] = [None] * len(operators)
+        for index in self._units:
+            folded[index] = fold(operators[index], cycles)
+        for index in self._others:
+            folded[index] = fold(operators[index], cycles, self._neighbours(index, folded))
+        rows = zip(self._nodes, operators, folded, strict=True)
+        return Prediction(tuple(Row(node.name, operator, *found) for node, operator, found in rows))
 
     def fastest(self, budget: Budget, widths: Mapping[str, int] | None = None) -> Prediction | None:
         """The fastest design within a budget; None if even the slowest does not fit."""
@@ -186,14 +183,11 @@ class Predictor:
                 channels[layer.name] = channels[layer.inputs[0]]
         return [node.make(channels) for node in self._nodes]
 
-    def _neighbours(self, index: int, chosen: list[Choice | None]) -> tuple[int, ...]:
+    def _neighbours(self, index: int, folded: list[tuple[Choice, Amounts] | None]) -> tuple[int, ...]:
         """Elements a beat at the other ends of a node's streams, as far as those nodes are folded."""
-        sources = (chosen[source] for source in self._nodes[index].sources if source is not None)
-        readers = (chosen[reader] for reader in self._readers[index])
-        return (
-            *(choice.lanes_out for choice in sources if choice is not None),
-            *(choice.lanes_in for choice in readers if choice is not None),
-        )
+        lanes = [folded[source][0].lanes_out for source in self._nodes[index].sources if source is not None]
+        lanes += [folded[reader][0].lanes_in for reader in self._readers[index] if folded[reader]]
+        return tuple(lanes)
 
     def _add(self, name: str, make: Callable[[Channels], Operator], *sources: int | None) -> int:
         self._nodes.append(_Node(name, make, sources))
@@ -270,11 +264,6 @@ class Predictor:
                           not sam.two_sets, sam.shift, bits, weight_bits, sum_bits)  # fmt: skip
 
         return make
-
-
-def _folded(operator: Operator, cycles: int, neighbours: tuple[int, ...]) -> Choice:
-    """The cheapest fold within ``cycles``; the fastest where there is none."""
-    return fold(operator, cycles, neighbours) or min(choices(operator), key=lambda choice: choice.cycles)
 
 
 def _sum_bits(most: int) -> int:

@@ -6,10 +6,8 @@ the whole accelerator, each time folded for the speed that is wanted, and the wi
 
 1. from the full widths down, each time by the step that loses the least importance for what it takes off the excess;
 2. up again, and by pairs (one group wider, another narrower), as long as the loss falls;
-3. from random disturbances of the best so far, by 2.
-
-Step 1 is the greedy rule for knapsacks with several constraints (marginal importance by marginal cost); 2 and 3 are
-iterated local search (Lourenço, Martin and Stützle, 2003).
+3. both again with the losses of the groups weighted at random in 1, and the best of all is taken (GRASP: Feo and
+   Resende, "Greedy Randomized Adaptive Search Procedures", 1995).
 """
 
 import random
@@ -23,9 +21,11 @@ from hwprune.prune.groups import Group
 
 Cost = Callable[[Mapping[str, int]], Mapping[str, float]]
 """From the output channels of convolutions to what is limited, all of it at least 0."""
-DISTURBANCES = 12
+RESTARTS = 8
+SPREAD = 3.0
+"""Greatest weight of a group's loss in a restart; the least is its inverse."""
 NEAR = 3
-"""Candidates up and down that a pair of groups tries."""
+"""Candidates up and down that are tried for a group."""
 
 
 class NoWidthsError(Exception):
@@ -85,7 +85,7 @@ def choose_widths(
     min_channels, multiple
         As in `hwprune.prune.settings.PruneSettings`.
     seed
-        Of the disturbances; equal arguments give equal widths.
+        Of the restarts; equal arguments give equal widths.
     progress
         Told in a few words where the search is.
 
@@ -97,10 +97,11 @@ def choose_widths(
     scored = [group for group in groups if group.name in importance]
     ladders = [_Ladder.of(group, importance[group.name], min_channels, multiple) for group in scored]
     search = _Search(ladders, cost, limits, progress)
-    best = search.refined(search.descended())
-    for attempt in range(DISTURBANCES if len(ladders) > 1 else 0):
-        progress(f"disturbance {attempt + 1} of {DISTURBANCES}")
-        other = search.refined(search.descended(search.disturbed(best, random.Random(f"{seed}/{attempt}"))))
+    best = search.refined(search.descended([1.0] * len(ladders)))
+    for attempt in range(RESTARTS if len(ladders) > 1 else 0):
+        progress(f"restart {attempt + 1} of {RESTARTS}")
+        chance = random.Random(f"{seed}/{attempt}")
+        other = search.refined(search.descended([SPREAD ** chance.uniform(-1, 1) for _ in ladders]))
         if search.loss(other) < search.loss(best):
             best = other
     total = sum(ladder.losses[0] + ladder.left[0] for ladder in ladders)
@@ -195,28 +196,28 @@ class _Search:
             self.known[rungs] = cost, excess
         return self.known[rungs]
 
-    def descended(self, rungs: Rungs | None = None) -> Rungs:
-        """Narrower and narrower, from ``rungs`` or the full widths, until the limits hold."""
-        rungs = rungs or tuple(len(ladder.widths) - 1 for ladder in self.ladders)
+    def descended(self, weights: Sequence[float]) -> Rungs:
+        """Narrower and narrower, from the full widths on, until the limits hold; of the losses of groups as
+        ``weights`` has them."""
+        rungs = tuple(len(ladder.widths) - 1 for ladder in self.ladders)
         start = self.excess(rungs)
         while excess := self.excess(rungs):
-            self.progress(f"narrower, {100 * (1 - excess / start):.0f} %")
-            step = self._best_step_down(rungs, excess)
-            if step is None:
-                narrowest = (0,) * len(rungs)
-                if self.excess(narrowest):
-                    raise NoWidthsError(self.cost(narrowest), self.widths(narrowest))
-                step = tuple(max(0, rung - 1) for rung in rungs)  # no group alone takes anything off
+            self.progress(f"narrower: {100 * (1 - excess / start):.0f} %")
+            step = self._best_step_down(rungs, excess, weights)
+            if step is None:  # no group alone takes anything off
+                if not any(rungs):
+                    raise NoWidthsError(self.cost(rungs), self.widths(rungs))
+                step = tuple(max(0, rung - 1) for rung in rungs)
             rungs = step
         return rungs
 
-    def _best_step_down(self, rungs: Rungs, excess: float) -> Rungs | None:
+    def _best_step_down(self, rungs: Rungs, excess: float, weights: Sequence[float]) -> Rungs | None:
         best, rate = None, 0.0
         for index, rung in enumerate(rungs):
-            for lower in range(rung - 1, -1, -1):
+            losses, weight = self.ladders[index].losses, weights[index]
+            for lower in range(rung - 1, max(rung - NEAR, 0) - 1, -1):
                 other = (*rungs[:index], lower, *rungs[index + 1 :])
-                less = excess - self.excess(other)
-                lost = self.ladders[index].losses[lower] - self.ladders[index].losses[rung]
+                less, lost = excess - self.excess(other), weight * (losses[lower] - losses[rung])
                 # Channels of no importance at all go first, the more the better.
                 found = less / lost if lost else less * 1e30
                 if less > 0 and found > rate:
@@ -228,7 +229,6 @@ class _Search:
     def refined(self, rungs: Rungs) -> Rungs:
         """A local optimum under single groups getting wider, and pairs of which one gets wider and one narrower."""
         while True:
-            self.progress(f"loss {self.loss(rungs):.4g}")
             better = self._wider(rungs) or self._exchanged(rungs)
             if better is None:
                 return rungs
@@ -259,11 +259,3 @@ class _Search:
                         if gain > 1e-12 * (1 + loss):
                             pairs.append((-gain, tuple(changed)))
         return next((pair for _, pair in sorted(pairs) if not self.excess(pair)), None)
-
-    def disturbed(self, rungs: Rungs, chance: random.Random) -> Rungs:
-        """Some groups a few candidates wider or narrower."""
-        changed = list(rungs)
-        for index in chance.sample(range(len(rungs)), min(len(rungs), chance.randint(2, 4))):
-            most = len(self.ladders[index].widths) - 1
-            changed[index] = min(most, max(0, changed[index] + chance.choice((-5, -3, -2, 2, 3, 5))))
-        return tuple(changed)
