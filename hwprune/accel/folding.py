@@ -17,6 +17,7 @@ from qonnx.custom_op.registry import getCustomOp
 from hwprune.accel.budget import Budget, fewest_cycles
 from hwprune.accel.estimates import mvau_luts
 from hwprune.accel.folds import folds, misfits, mvau_folds, samvau_folds
+from hwprune.accel.windows import WindowShape
 from hwprune.errors import UserError
 
 
@@ -162,7 +163,9 @@ def _options(node: NodeProto) -> Iterable[dict[str, int]]:
     (fold,) = found
     if node.op_type == "ConvolutionInputGenerator_rtl":
         narrow = [{"SIMD": value, "parallel_window": 0} for value in fold.values]
-        return [*narrow, {"SIMD": fold.values[-1], "parallel_window": 1}]
+        names = ("ConvKernelDim", "Stride", "Dilation", "IFMDim")
+        shape = WindowShape(*(tuple(map(int, operator.get_nodeattr(name))) for name in names))
+        return [*narrow, {"SIMD": fold.values[-1], "parallel_window": 1}] if shape.works_whole else narrow
     return [{fold.attribute: value} for value in fold.values]
 
 

@@ -17,6 +17,7 @@ from qonnx.custom_op.registry import getCustomOp
 from hwprune.accel.accelerator import HostAffine
 from hwprune.accel.draft import Draft
 from hwprune.accel.thresholds import activation_thresholds, elementwise_chain, sum_range, sum_type
+from hwprune.accel.windows import WindowShape
 from hwprune.errors import UserError
 
 
@@ -62,10 +63,10 @@ def _conv(low: Draft, node: NodeProto) -> None:
     """Padding, sliding window, matrix-vector unit; then thresholds, or the host's affine map behind a head."""
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     codes, weight_type = _weights(low.source, node.input[1])
-    stride, pads = attributes["strides"], attributes["pads"]
-    if attributes.get("group", 1) != 1 or set(attributes["dilations"]) != {1} or len(node.input) > 2:
-        raise UserError(f"node {node.name!r}: only dense convolutions without dilation or bias have hardware")
-    layer, source, vectors = _windowed(low, node, list(codes.shape[2:]), stride, pads)
+    if attributes.get("group", 1) != 1 or len(node.input) > 2:
+        raise UserError(f"node {node.name!r}: only convolutions over all channels, without a bias, have hardware")
+    steps = attributes["strides"], attributes["dilations"]
+    layer, source, vectors = _windowed(low, node, list(codes.shape[2:]), *steps, attributes["pads"])
     values = low.types[source]
     # The window comes row by row, pixel by pixel, channels last; so do the weights.
     matrix = codes.transpose(0, 2, 3, 1).reshape(len(codes), -1)
@@ -86,7 +87,7 @@ def _sam(low: Draft, node: NodeProto) -> None:
     p, n, sign = operator.values(low.source)
     stride, padding = operator.get_nodeattr("stride"), operator.get_nodeattr("padding")
     kernel = list(low.source.get_tensor_shape(node.input[1])[2:])
-    layer, source, vectors = _windowed(low, node, kernel, [stride] * 2, [padding] * 4)
+    layer, source, vectors = _windowed(low, node, kernel, [stride] * 2, [1, 1], [padding] * 4)
     values = low.types[source]
     sums, ends = node.output[0], operator.range(low.source, int(values.min()), int(values.max()))
     dtype = sum_type(*ends)
@@ -109,7 +110,7 @@ def _sam(low: Draft, node: NodeProto) -> None:
 
 
 def _windowed(
-    low: Draft, node: NodeProto, kernel: list[int], stride: list[int], pads: list[int]
+    low: Draft, node: NodeProto, kernel: list[int], stride: list[int], dilation: list[int], pads: list[int]
 ) -> tuple[str, str, list[int]]:
     """Padding and sliding window in front of a unit: the layer's name, the tensor that the unit reads, and the shape of
     its outputs but for the channels; ``pads`` is (top, left, bottom, right)."""
@@ -123,11 +124,17 @@ def _windowed(
         low.emit("FMPadding", f"{layer}_pad", [source], [padded], ImgDim=[h, w], Padding=[top, left, bottom, right],
                  NumChannels=c, SIMD=1, inputDataType=values.name)  # fmt: skip
         source, (n, h, w, c) = padded, low.shapes[padded]
-    out_h, out_w = ((d - k) // s + 1 for d, k, s in zip((h, w), kernel, stride, strict=True))
+    shape = WindowShape(tuple(kernel), tuple(stride), tuple(dilation), (h, w))
+    out_h, out_w = shape.windows
     if kernel != [1, 1] or stride != [1, 1]:
+        if shape.trouble:
+            raise UserError(
+                f"layer {layer!r}: kernel {kernel}, stride {stride}, dilation {dilation} on {h}x{w} pixels, padding "
+                f"included: FINN has no right sliding window for {shape.trouble}"
+            )
         window = low.tensor(f"{layer}_window", (n, out_h, out_w, kernel[0] * kernel[1] * c), values)
         low.emit("ConvolutionInputGenerator", f"{layer}_window", [source], [window], ConvKernelDim=kernel,
-                 IFMChannels=c, IFMDim=[h, w], OFMDim=[out_h, out_w], SIMD=1, Stride=stride, Dilation=[1, 1],
+                 IFMChannels=c, IFMDim=[h, w], OFMDim=[out_h, out_w], SIMD=1, Stride=stride, Dilation=dilation,
                  depthwise=0, inputDataType=values.name, outputDataType=values.name,
                  is1D=int(h == 1 or w == 1))  # fmt: skip
         source = window

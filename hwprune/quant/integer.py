@@ -37,6 +37,7 @@ class IntegerConvBlock(nn.Module):
             # A constant scale of one: Brevitas divides the initial value by the largest code.
             self.conv = qnn.QuantConv2d(
                 *shape,
+                layer.dilation,
                 bias=False,
                 weight_quant=Int8WeightPerTensorFloat,
                 weight_bit_width=weight_bits,

@@ -5,6 +5,7 @@ joins). The integer form that goes onto the chip is made from it by `hwprune.qua
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import brevitas.nn as qnn
 import torch
@@ -40,6 +41,7 @@ class QuantConvBlock(nn.Module):
         else:
             self.conv = qnn.QuantConv2d(
                 *shape,
+                layer.dilation,
                 bias=not layer.norm,
                 weight_quant=Int8WeightPerChannelFloat,
                 weight_bit_width=weight_bits,
@@ -77,11 +79,14 @@ class QuantNetwork(Network):
         self._table = architecture
         super().__init__(architecture)
 
+    def rebuilt(self, architecture: Architecture) -> "QuantNetwork":
+        return type(self)(architecture, self.precision)
+
     def make(self, layer: Layer, in_channels: int) -> nn.Module:
         if layer.op != "conv":
             return super().make(layer, in_channels)
         bits = self.precision.of_weights(self._table, layer.name)
-        return QuantConvBlock(layer, in_channels, bits, self._quantizer(layer), lambda: self.step(layer.input))
+        return QuantConvBlock(layer, in_channels, bits, self._quantizer(layer), partial(self.step, layer.input))
 
     def step(self, name: str) -> Tensor:
         """What an integer 1 in the output of layer ``name`` (or of the image) stands for, a scalar."""

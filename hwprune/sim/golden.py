@@ -50,9 +50,10 @@ def _stream(network: IntegerNetwork, values: dict[str, torch.Tensor], name: str)
         return padded
     if kind != "window":
         raise KeyError(f"stream of tensor {name!r} is not known at the level `network`")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (conv.kernel, conv.kernel), axis=(0, 1))
+    reached = np.lib.stride_tricks.sliding_window_view(padded, (conv.reach, conv.reach), axis=(0, 1))
+    windows = reached[:: conv.stride, :: conv.stride, :, :: conv.dilation, :: conv.dilation]
     # (rows, columns, channels, kernel row, kernel column) -> channels last
-    return windows[:: conv.stride, :: conv.stride].transpose(0, 1, 3, 4, 2)
+    return windows.transpose(0, 1, 3, 4, 2)
 
 
 def _channels_last(tensor: torch.Tensor) -> np.ndarray:

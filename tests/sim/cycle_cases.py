@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 
 from hwprune.accel import operators
+from hwprune.accel.windows import WindowShape
 from tests.accel.operators.cases import MAKERS, Case, golden, operator
 from tests.accel.operators.sam_cases import FIXED, make, random_settings
 from tests.sim.instances import (
@@ -98,27 +99,37 @@ def own_cases(kind: str, rng: np.random.Generator, count: int) -> list[Instance]
 # ConvolutionInputGenerator_rtl
 
 WINDOW_SHAPES = (
-    # kernel, stride, (height, width), channels, SIMD, parallel_window: as in networks, in both styles
-    ([3, 3], [1, 1], [6, 7], 4, 2, 0),
-    ([3, 3], [1, 1], [6, 7], 4, 4, 1),
-    ([3, 3], [2, 2], [7, 8], 3, 3, 0),
-    ([3, 3], [2, 2], [8, 7], 3, 3, 1),
-    ([1, 1], [2, 2], [6, 7], 6, 2, 0),
-    ([1, 1], [1, 1], [3, 2], 4, 1, 0),
+    # kernel, stride, dilation, (height, width), channels, SIMD, parallel_window: as in networks, in both styles
+    ([3, 3], [1, 1], [1, 1], [6, 7], 4, 2, 0),
+    ([3, 3], [1, 1], [1, 1], [6, 7], 4, 4, 1),
+    ([3, 3], [2, 2], [1, 1], [7, 8], 3, 3, 0),
+    ([3, 3], [2, 2], [1, 1], [8, 7], 3, 3, 1),
+    ([1, 1], [2, 2], [1, 1], [6, 7], 6, 2, 0),
+    ([1, 1], [1, 1], [1, 1], [3, 2], 4, 1, 0),
+    ([3, 3], [1, 1], [6, 6], [14, 15], 4, 2, 0),
+    ([3, 3], [1, 1], [6, 6], [14, 14], 2, 2, 0),
+    ([3, 3], [1, 1], [6, 6], [14, 15], 2, 2, 1),
+    # The whole map, of a fully connected layer.
+    ([3, 3], [1, 1], [1, 1], [3, 3], 6, 3, 0),
+    ([2, 2], [1, 1], [1, 1], [2, 2], 4, 4, 0),
+    ([2, 2], [2, 2], [1, 1], [2, 2], 4, 1, 0),
     # One window; one a row; rows and columns between the windows and behind the last one that nobody needs.
-    ([2, 3], [1, 1], [2, 3], 2, 1, 0),
-    ([3, 2], [1, 1], [5, 2], 2, 2, 0),
-    ([3, 2], [3, 4], [11, 13], 2, 1, 0),
-    ([2, 2], [4, 3], [9, 10], 2, 2, 1),
+    ([2, 3], [1, 1], [1, 1], [2, 3], 2, 1, 0),
+    ([3, 2], [1, 1], [1, 1], [5, 2], 2, 2, 0),
+    ([3, 2], [3, 4], [1, 1], [11, 13], 2, 1, 0),
+    ([2, 2], [4, 3], [1, 1], [9, 10], 2, 2, 1),
+    ([2, 3], [2, 1], [3, 2], [9, 7], 3, 1, 0),
+    ([3, 2], [2, 3], [2, 3], [8, 9], 2, 2, 1),
     # The buffer holds more than a window: strides beyond what a window's beats leave time for.
-    ([1, 2], [4, 4], [8, 10], 3, 1, 0),
-    ([1, 2], [1, 5], [3, 13], 2, 1, 0),
-    ([2, 1], [5, 4], [12, 9], 2, 2, 0),
+    ([1, 2], [4, 4], [1, 1], [8, 10], 3, 1, 0),
+    ([1, 2], [1, 5], [1, 1], [3, 13], 2, 1, 0),
+    ([2, 1], [5, 4], [1, 1], [12, 9], 2, 2, 0),
     # Rows; columns; frames of three beats.
-    ([1, 4], [1, 1], [1, 9], 4, 2, 0),
-    ([4, 1], [2, 1], [9, 1], 2, 2, 1),
-    ([1, 2], [1, 1], [1, 3], 2, 2, 0),
-    ([1, 1], [1, 1], [1, 1], 3, 1, 0),
+    ([1, 4], [1, 1], [1, 1], [1, 9], 4, 2, 0),
+    ([4, 1], [2, 1], [1, 1], [9, 1], 2, 2, 1),
+    ([1, 2], [1, 1], [1, 1], [1, 3], 2, 2, 0),
+    ([1, 3], [1, 1], [1, 2], [1, 9], 2, 1, 0),
+    ([1, 1], [1, 1], [1, 1], [1, 1], 3, 1, 0),
 )
 
 
@@ -127,10 +138,12 @@ def window_cases(rng: np.random.Generator, count: int) -> list[Instance]:
     shapes = [*WINDOW_SHAPES[:count]]
     while len(shapes) < count:
         kernel, stride = [int(v) for v in rng.integers(1, 6, 2)], [int(v) for v in rng.integers(1, 5, 2)]
-        size = [max(k, s) + int(rng.integers(0, 8)) for k, s in zip(kernel, stride, strict=True)]
+        dilation = [1, 1] if rng.random() < 0.5 else [int(v) for v in rng.integers(1, 4, 2)]
+        reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+        size = [max(r, s) + int(rng.integers(0, 8)) for r, s in zip(reach, stride, strict=True)]
         channels, parallel = int(rng.integers(1, 7)), int(rng.random() < 0.4)
         simd = channels if parallel and kernel != [1, 1] else divisor(rng, channels)
-        shape = kernel, stride, size, channels, simd, parallel
+        shape = kernel, stride, dilation, size, channels, simd, parallel
         if works(shape):
             shapes.append(shape)
     return [window(rng, f"window_{k}", shape) for k, shape in enumerate(shapes)]
@@ -138,19 +151,11 @@ def window_cases(rng: np.random.Generator, count: int) -> list[Instance]:
 
 def works(shape) -> bool:
     """Whether FINN makes a window that gives the right values: not of all shapes."""
-    kernel, stride, size, channels, simd, parallel = shape
-    windows = [(extent - k) // s + 1 for k, s, extent in zip(kernel, stride, size, strict=True)]
-    covered = [k + (count - 1) * s for k, s, count in zip(kernel, stride, windows, strict=True)]
-    if any(extent % part != extent - part for part, extent in zip(covered, size, strict=True)):
-        return False  # what is skipped at the end of a row or frame is taken as a remainder
-    if parallel or kernel == [1, 1]:
-        line_buffer = size[1] - kernel[1]
-        return np.prod(windows) > 2 and (kernel[0] == 1 or line_buffer > 1 or size[1] == 1)
-    folds, unused = channels // simd, size[1] - covered[1]
-    window = ((kernel[0] - 1) * size[1] + kernel[1]) * folds
-    spare = max(0, stride[1] - 1 - np.prod(kernel)) + max(0, (stride[0] - 1) * size[1] - np.prod(kernel))
-    step = (unused + kernel[1] + (stride[0] - 1) * size[1]) * folds + 1 - window
-    return abs(step) <= window + spare * folds and (np.prod(windows) > 2 or max(kernel) > 2)
+    kernel, *_, parallel = shape
+    window = WindowShape(*map(tuple, shape[:4]))
+    if parallel and kernel != [1, 1]:
+        return not window.trouble and window.works_whole
+    return not window.trouble and (min(kernel) > 1 or np.prod(window.windows) > 2 or max(kernel) > 2)
 
 
 # StreamingDataWidthConverter_rtl

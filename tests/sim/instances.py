@@ -115,19 +115,19 @@ def padding(rng, name):
 
 
 def window(rng, name, shape=None):
-    """``shape`` is kernel, stride, (height, width), channels, SIMD, parallel_window."""
+    """``shape`` is kernel, stride, dilation, (height, width), channels, SIMD, parallel_window."""
     if shape is None:
-        kernel, stride = ([int(v) for v in rng.integers(1, 4, 2)] for _ in range(2))
-        size = [int(rng.integers(k, k + 6)) for k in kernel]
+        kernel, stride, dilation = ([int(v) for v in rng.integers(1, 4, 2)] for _ in range(3))
+        size = [int(rng.integers(d * (k - 1) + 1, d * (k - 1) + 7)) for k, d in zip(kernel, dilation, strict=True)]
         c, parallel = int(rng.integers(1, 7)), int(rng.integers(2))
-        shape = kernel, stride, size, c, c if parallel else divisor(rng, c), parallel
-    kernel, stride, (h, w), c, simd, parallel = shape
+        shape = kernel, stride, dilation, size, c, c if parallel else divisor(rng, c), parallel
+    kernel, stride, dilation, (h, w), c, simd, parallel = shape
     x = some_type(rng)
     values = integers(rng, x, (FRAMES, h, w, c))
-    windows = convolution_windows(values, kernel, stride)
+    windows = convolution_windows(values, kernel, stride, dilation)
     node = operator("ConvolutionInputGenerator_rtl", name=name, ConvKernelDim=kernel, IFMChannels=c, IFMDim=[h, w],
                     OFMDim=list(windows.shape[1:3]), SIMD=simd, Stride=stride,
-                    Dilation=[1, 1], depthwise=0, inputDataType=x, outputDataType=x,
+                    Dilation=dilation, depthwise=0, inputDataType=x, outputDataType=x,
                     parallel_window=parallel).onnx_node  # fmt: skip
     return instance(node, [values], [windows])
 

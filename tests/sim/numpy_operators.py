@@ -10,12 +10,13 @@ def zero_padded(values, top, left, bottom, right):
     return np.pad(values, ((0, 0), (top, bottom), (left, right), (0, 0)))
 
 
-def convolution_windows(values, kernel, stride):
+def convolution_windows(values, kernel, stride, dilation=(1, 1)):
     """(N, H, W, C) -> (N, h, w, kernel row * kernel column * channel), by PyTorch's unfold."""
     frames, _, _, channels = values.shape
     images = torch.from_numpy(values).permute(0, 3, 1, 2).double()
-    height, width = ((d - k) // s + 1 for d, k, s in zip(images.shape[2:], kernel, stride, strict=True))
-    seen = F.unfold(images, kernel, stride=stride).reshape(frames, channels, *kernel, height, width)
+    sizes = zip(images.shape[2:], kernel, stride, dilation, strict=True)
+    height, width = ((extent - d * (k - 1) - 1) // s + 1 for extent, k, s, d in sizes)
+    seen = F.unfold(images, kernel, dilation, stride=stride).reshape(frames, channels, *kernel, height, width)
     return seen.permute(0, 4, 5, 2, 3, 1).reshape(frames, height, width, -1).numpy().astype(np.int64)
 
 

@@ -116,7 +116,7 @@ def test_tables_with_the_types_of_synthesis(tmp_path):
 @pytest.mark.parametrize(
     ("op_type", "attributes", "message"),
     [
-        ("ConvolutionInputGenerator_rtl", {"Dilation": [2, 2]}, r"dilated and depthwise windows have no HLS twin"),
+        ("ConvolutionInputGenerator_rtl", {"depthwise": 1}, r"windows in depthwise order have no HLS twin"),
         ("ConvolutionInputGenerator_rtl", {"parallel_window": 1}, r"parallel_window=1 .* SIMD=IFMChannels only"),
         ("ConvolutionInputGenerator_rtl", {"SIMD": 4}, r"SIMD=4 does not divide IFMChannels=6"),
         ("ConvolutionInputGenerator_rtl", {"inputDataType": "INT20000"}, r"40000 bits .* wider"),

@@ -120,9 +120,9 @@ class ConvolutionInputGenerator_hls(StreamHLS, ConvolutionInputGenerator):  # no
         return self.get_nodeattr("parallel_window")
 
     def check(self) -> None:
-        """Refuse dilation, depthwise order, and whole windows of some channels only."""
-        if set(self.get_nodeattr("Dilation")) != {1} or self.get_nodeattr("depthwise"):
-            refuse(self, "dilated and depthwise windows have no HLS twin; set Dilation=[1, 1], depthwise=0")
+        """Refuse depthwise order, and whole windows of some channels only."""
+        if self.get_nodeattr("depthwise"):
+            refuse(self, "windows in depthwise order have no HLS twin; set depthwise=0")
         if self.get_nodeattr("dynamic_mode"):
             refuse(self, "a window that changes at run time has no HLS twin; set dynamic_mode=0")
         _require_folds(self, SIMD="IFMChannels")
@@ -135,6 +135,7 @@ class ConvolutionInputGenerator_hls(StreamHLS, ConvolutionInputGenerator):  # no
             "IFMDim": ("HEIGHT", "WIDTH"),
             "ConvKernelDim": ("KERNEL_H", "KERNEL_W"),
             "Stride": ("STRIDE_H", "STRIDE_W"),
+            "Dilation": ("DILATION_H", "DILATION_W"),
         }
         sizes = {
             name: int(value)
@@ -145,7 +146,7 @@ class ConvolutionInputGenerator_hls(StreamHLS, ConvolutionInputGenerator):  # no
 
     def hls_call(self) -> str:
         """The call."""
-        shape = "HEIGHT, WIDTH, KERNEL_H, KERNEL_W, STRIDE_H, STRIDE_W"
+        shape = "HEIGHT, WIDTH, KERNEL_H, KERNEL_W, STRIDE_H, STRIDE_W, DILATION_H, DILATION_W"
         if self.use_parallel_window_output():
             return f"hwprune::sliding_window_parallel<{shape}, BITS>(in0_V, out0_V);"
         return f"hwprune::sliding_window<{shape}, FOLDS, BITS>(in0_V, out0_V);"

@@ -22,18 +22,20 @@ from hwprune.sim.cycle.compiled import inlined, kernel
 from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, push, recall, remember, take
 from hwprune.sim.cycle.timing import Streams, Timing, require
 
-PARALLEL, INPUTS, SIZE, RUN, KERNEL_ROWS, COLUMNS, ROWS = range(7)
-"""Style; beats of a frame; of the buffer; of a kernel's row; rows of the kernel; windows in a row, and rows of them."""
-NEXT_RUN, NEXT_COLUMN, NEXT_ROW, LAST = range(7, 11)
-"""Steps in inputs: from a kernel's row to the next, from a window to the next, from a row of windows to the next, from
-the frame's last window to its last input; in ``parallel`` they are those between C(k)."""
+PARALLEL, INPUTS, SIZE, RUN, RUNS, KERNEL_ROWS, COLUMNS, ROWS = range(8)
+"""Style; beats of a frame; of the buffer; of inputs side by side under the kernel; such runs in a row of the kernel,
+and its rows; windows in a row, and rows of them."""
+NEXT_RUN, NEXT_KERNEL_ROW, NEXT_COLUMN, NEXT_ROW, LAST = range(8, 13)
+"""Steps in inputs: from the last of a run to the next run, and to the next row of the kernel; from a window to the
+next, from a row of windows to the next, from the frame's last window to its last input; in ``parallel`` they are those
+between C(k)."""
 FIRST = SIZE
 """C(0) of the style ``parallel``, which has no use for SIZE."""
 
 TAKEN, SENT, READ, READ_AT, FETCHED_AT, HANDSHAKE, PENDING = range(7)
 """Beats taken and sent since reset; inputs of the frame that were read; r, f and h of the last ones; whether an output
 is offered."""
-ELEMENT, REACHED, BEAT, KERNEL_ROW, COLUMN, ROW, WINDOW, ROW_START, BEHIND, ALLOWED = range(7, 17)
+ELEMENT, REACHED, BEAT, KERNEL_RUN, KERNEL_ROW, COLUMN, ROW, WINDOW, ROW_START, BEHIND, ALLOWED = range(7, 18)
 """C of the next output; the greatest C so far; place in the nest of loops; first input of the window, of the row of
 windows, and of the window behind; inputs that may be read."""
 READ_TIMES, FREED = range(2)
@@ -45,10 +47,11 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     attributes = operator.attributes
     for name, plain in (("M", 1), ("dynamic_mode", 0), ("depthwise", 0)):
         require(operator, attributes.get(name, plain) == plain, f"{name}={attributes.get(name)}")
-    require(operator, set(attributes["Dilation"]) == {1}, f"Dilation={attributes['Dilation']}")
     (high, wide), (kernel_h, kernel_w) = attributes["IFMDim"], attributes["ConvKernelDim"]
     (rows, columns), (stride_h, stride_w) = attributes["OFMDim"], attributes["Stride"]
-    for extent, covered in ((high, kernel_h + (rows - 1) * stride_h), (wide, kernel_w + (columns - 1) * stride_w)):
+    dilation_h, dilation_w = attributes["Dilation"]
+    below, beside = (kernel_h - 1) * dilation_h, (kernel_w - 1) * dilation_w  # the first pixel under the kernel
+    for extent, covered in ((high, below + 1 + (rows - 1) * stride_h), (wide, beside + 1 + (columns - 1) * stride_w)):
         left_over = extent - covered
         require(
             operator,
@@ -59,15 +62,16 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     inputs, line, area = high * wide * folds, wide * folds, kernel_h * kernel_w
     if area == 1 or attributes.get("parallel_window", 0):
         require(operator, folds == 1 or area == 1, f"SIMD={attributes['SIMD']} with parallel_window")
-        last = (kernel_h - 1) * wide + kernel_w - 1
         steps = stride_w * folds, stride_h * line
-        return Timing((1, inputs, last, folds, 1, columns, rows, 0, *steps, 0))
-    run = kernel_w * folds
-    window = (kernel_h - 1) * line + run
+        return Timing((1, inputs, below * wide + beside, folds, 1, 1, columns, rows, 0, 0, *steps, 0))
+    run, runs = (kernel_w * folds, 1) if dilation_w == 1 else (folds, kernel_w)
+    window = below * line + (beside + 1) * folds
     size = window + max(0, stride_w - 1 - area) * folds + max(0, (stride_h - 1) * wide - area) * folds
-    steps = line - run + 1, stride_w * folds, stride_h * line, window - 1
+    steps = (dilation_w - 1) * folds + 1, dilation_h * line - beside * folds - folds + 1
+    steps = *steps, stride_w * folds, stride_h * line, window - 1
     return Timing(
-        (0, inputs, size, run, kernel_h, columns, rows, *steps), rings=(size + 1, size + window + stride_h * line)
+        (0, inputs, size, run, runs, kernel_h, columns, rows, *steps),
+        rings=(size + 1, size + window + stride_h * line),
     )
 
 
@@ -82,12 +86,13 @@ def advance(m, i):
 @kernel
 def _advance_default(m, i):
     p, s, sink = m.parameters[i], m.state[i], m.outputs[i, 0]
-    inputs, size, run, kernel_rows = p[INPUTS], p[SIZE], p[RUN], p[KERNEL_ROWS]
+    inputs, size, run, runs, kernel_rows = p[INPUTS], p[SIZE], p[RUN], p[RUNS], p[KERNEL_ROWS]
     if s[ALLOWED] == 0:
         _begin(m, i)
     sent, fetched_at, handshake, pending = s[SENT], s[FETCHED_AT], s[HANDSHAKE], s[PENDING]
-    element, reached, beat, kernel_row = s[ELEMENT], s[REACHED], s[BEAT], s[KERNEL_ROW]
-    column, row, behind, allowed = s[COLUMN], s[ROW], s[BEHIND], s[ALLOWED]
+    element, reached, beat = s[ELEMENT], s[REACHED], s[BEAT]
+    kernel_run, kernel_row, column, row = s[KERNEL_RUN], s[KERNEL_ROW], s[COLUMN], s[ROW]
+    behind, allowed = s[BEHIND], s[ALLOWED]
     while True:
         if pending:
             cycle = push(m, sink, sent, fetched_at + 1)
@@ -115,14 +120,19 @@ def _advance_default(m, i):
             fetched_at = max(fetched_at, recall(m, i, READ_TIMES, element) + 1)
             reached = element
         pending = 1
-        if beat == 0 and kernel_row == 0:
+        if beat == 0 and kernel_run == 0 and kernel_row == 0:
             behind = _window_behind(p, s, column, row)
         beat += 1
         element += 1
         if beat == run:
             beat = 0
-            element += p[NEXT_RUN] - 1
-            kernel_row += 1
+            kernel_run += 1
+            if kernel_run < runs:
+                element += p[NEXT_RUN] - 1
+            else:
+                kernel_run = 0
+                element += p[NEXT_KERNEL_ROW] - 1
+                kernel_row += 1
             if kernel_row == kernel_rows:
                 kernel_row = 0
                 element = behind
@@ -138,8 +148,9 @@ def _advance_default(m, i):
                 remember(m, i, FREED, allowed, fetched_at + 1)
                 allowed += 1
     s[SENT], s[FETCHED_AT], s[HANDSHAKE], s[PENDING] = sent, fetched_at, handshake, pending
-    s[ELEMENT], s[REACHED], s[BEAT], s[KERNEL_ROW] = element, reached, beat, kernel_row
-    s[COLUMN], s[ROW], s[BEHIND], s[ALLOWED] = column, row, behind, allowed
+    s[ELEMENT], s[REACHED], s[BEAT] = element, reached, beat
+    s[KERNEL_RUN], s[KERNEL_ROW], s[COLUMN], s[ROW] = kernel_run, kernel_row, column, row
+    s[BEHIND], s[ALLOWED] = behind, allowed
     _read(m, i, allowed)
     return reason
 
