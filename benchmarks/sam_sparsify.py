@@ -40,7 +40,7 @@ from hwprune.models.yolov3_tiny import STRIDES, yolov3_tiny
 from hwprune.prune.balance import balance
 from hwprune.prune.importance import slimming
 from hwprune.prune.select import select
-from hwprune.prune.settings import PruneSettings
+from hwprune.prune.settings import SlimmingSettings
 from hwprune.prune.slimming import slimming_penalty
 from hwprune.prune.surgery import prune
 from hwprune.quant.calibrate import calibrate
@@ -67,7 +67,7 @@ ARMS = {
     "maxmin_whole": Sam(form="maxmin", group=0),
 }
 AGAIN = "mac_again"
-PRUNING = PruneSettings(fraction=0.5)
+PRUNING = SlimmingSettings(fraction=0.5)
 QUANTISED = [("difference_4", 0), ("difference_4_floor", 0), *(("maxmin_whole", shift) for shift in (0, 1, 2))]
 FOLDS = ((1, 1), (4, 1), (4, 4), (12, 4))  # SIMD, PE
 ROUNDS = 5  # of timed steps, every arm in each
@@ -238,7 +238,7 @@ def against_mac(scores: dict, others: dict) -> dict[str, float]:
     ``rank_in_layers`` its mean over the layers.
     """
     # Without the floor and the multiple, which bring some back.
-    plain = PruneSettings(fraction=PRUNING.fraction, min_channels=1, multiple=1)
+    plain = SlimmingSettings(fraction=PRUNING.fraction, min_channels=1, multiple=1)
     fallen, others_fallen = (
         {name: set(range(len(score))) - set(kept[name]) for name, score in choice.items()}
         for choice, kept in ((scores, select(scores, plain)), (others, select(others, plain)))

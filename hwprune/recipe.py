@@ -18,7 +18,8 @@ from hwprune import yaml_places
 from hwprune.data.config import DataConfig
 from hwprune.files import write_text
 from hwprune.models.yolov3_tiny import WIDTHS, yolov3_tiny
-from hwprune.prune.settings import PruneSettings, SparsifySettings
+from hwprune.prune.problems import problems
+from hwprune.prune.settings import PruneSettings, SlimmingSettings, SparsifySettings
 from hwprune.quant.precision import Precision
 from hwprune.sam.choice import Neurons, choose
 from hwprune.train.settings import TrainSettings
@@ -160,7 +161,7 @@ class Recipe(_Section):
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
     sparsify: SparsifyTraining = SparsifyTraining()
-    prune: PruneSettings = PruneSettings()
+    prune: PruneSettings = SlimmingSettings()
     finetune: TrainSettings = TrainSettings()
     quantize: QuantizeTraining = QuantizeTraining()
     compile: CompileSettings = Field(default_factory=lambda: CompileSettings.model_validate({}))
@@ -183,6 +184,8 @@ class Recipe(_Section):
         prune = {key: value for key, value in content["prune"].items() if key != "rounds"}
         if "phases" in prune:
             prune["phases"] = prune["phases"][round]
+        if stage == "sparsify":  # the penalty, not what is chosen afterwards
+            prune = {key: value for key, value in prune.items() if key in ("method", "phases")}
         return content | {"model": model, "prune": prune}
 
     @model_validator(mode="after")
@@ -243,6 +246,8 @@ def _clashes(recipe: Recipe) -> Iterator[tuple[Keys, str]]:
         table = yolov3_tiny(1, recipe.model.widths, activation=recipe.model.activation)
         for error in choose(recipe.model.neurons, table, recipe.quantize.activation)[1]:
             yield ("model", "neurons", error.pattern, *([error.field] if error.field else [])), str(error)
+        for way, message in problems(recipe.prune, table):
+            yield ("prune", *way), message
 
 
 def _problems(error: ValidationError, document: Document) -> Iterator[Problem]:
@@ -284,7 +289,7 @@ def _message(item: dict[str, Any], way: Keys, model: type[BaseModel] | None) -> 
         case "union_tag_invalid":
             context = item["ctx"]
             tags = re.findall(r"'([^']*)'", context["expected_tags"])
-            key = context["discriminator"].strip("'")
+            key = context["discriminator"].strip("'()")  # a field's name in quotes, or that of a function
             guess = _did_you_mean(context["tag"], tags)
             return f"{key}: {context['tag']!r} is not known{guess}; allowed: {', '.join(tags)}"
         case "value_error":

@@ -5,13 +5,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from hwprune.models.architecture import IMAGE, Architecture
-from hwprune.prune.groups import channel_groups, input_groups
-from hwprune.prune.select import hardware_width
-from hwprune.prune.settings import PruneSettings
-
-Channel = tuple[str, int]
-"""A prunable channel: its group's name and its number there; or, of what is not pruned, a layer's name and a number."""
+from hwprune.models.architecture import Architecture
+from hwprune.prune.groups import Channel, Group, channel_groups, input_channels, input_groups
+from hwprune.prune.settings import WidthSettings, hardware_width
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ def balance(
     architecture: Architecture,
     importance: Mapping[str, Tensor],
     kept: Mapping[str, Sequence[int]],
-    settings: PruneSettings,
+    settings: WidthSettings,
 ) -> dict[str, tuple[int, ...]]:
     """Change a selection so that `hwprune.prune.surgery.prune` can carry it out.
 
@@ -92,8 +88,8 @@ def balance(
         (group.name, i): (score, i) for group in groups for i, score in enumerate(importance[group.name].tolist())
     }
     selection = _Selection(scores, {(name, i) for name, channels in kept.items() for i in channels})
-    outputs = {name: [(group.name, i) for i in numbers] for group in groups for name, numbers in group.members.items()}
-    readers = _readers(architecture, outputs)
+    outputs = [[(group.name, i) for i in numbers] for group in groups for numbers in group.members.values()]
+    readers = _readers(architecture, groups)
     # Equal halves of a group make it no less equal to others: of nested groups the inner ones come last.
     for reader in sorted(readers, key=lambda reader: -len(reader.runs[0])):
         mean = -(-sum(map(selection.count, reader.runs)) // len(reader.runs))
@@ -108,7 +104,7 @@ def balance(
             target = max(reader.least, *map(selection.count, reader.runs))
             for run in reader.runs:
                 selection.widen(run, target)
-        for channels in outputs.values():
+        for channels in outputs:
             selection.widen(channels, 1)
         for group in groups:
             channels = [(group.name, i) for i in range(group.width)]
@@ -116,21 +112,12 @@ def balance(
     return {group.name: tuple(i for i in range(group.width) if (group.name, i) in selection.kept) for group in groups}
 
 
-def _readers(architecture: Architecture, prunable: Mapping[str, list[Channel]]) -> list[_Reader]:
-    """The SAM layers, given the channels of each convolution that may be narrowed."""
-    outputs, readers = {IMAGE: [(IMAGE, i) for i in range(architecture.in_channels)]}, []
-    for layer in architecture.layers:
-        incoming = [channel for source in layer.inputs for channel in outputs[source]]
-        match layer.op:
-            case "conv":
-                if layer.sam:
-                    size, least = input_groups(layer, len(incoming))
-                    runs = [incoming[i : i + size] for i in range(0, len(incoming), size)]
-                    readers.append(_Reader(runs, least))
-                own = [(layer.name, i) for i in range(layer.out_channels)]
-                outputs[layer.name] = prunable.get(layer.name, own)
-            case "concat":
-                outputs[layer.name] = incoming
-            case _:
-                outputs[layer.name] = outputs[layer.inputs[0]]
+def _readers(architecture: Architecture, groups: Sequence[Group]) -> list[_Reader]:
+    """The SAM layers, given the groups that may be narrowed."""
+    readers = []
+    for name, incoming in input_channels(architecture, groups).items():
+        layer = architecture[name]
+        if layer.sam:
+            size, least = input_groups(layer, len(incoming))
+            readers.append(_Reader([incoming[i : i + size] for i in range(0, len(incoming), size)], least))
     return readers

@@ -6,11 +6,14 @@ Torch-Pruning: the table has to be narrowed in step with the weights anyway, and
 leave behind travel along the same rows (see `hwprune.prune.surgery`).
 """
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from hwprune.models.architecture import IMAGE, Architecture, Conv
+
+Channel = tuple[str, int]
+"""A prunable channel: its group's name and its number there; or, of what is not pruned, a layer's name and a number."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,30 @@ def channel_groups(architecture: Architecture) -> tuple[Group, ...]:
             tied = {name: tuple(numbers[root] for root in roots[name]) for name in names}
             groups.append(Group(names[0], len(numbers), tied))
     return tuple(groups)
+
+
+def groups_among(architecture: Architecture, names: Collection[str]) -> list[Group]:
+    """The groups that have one of these convolutions."""
+    return [group for group in channel_groups(architecture) if not group.members.keys().isdisjoint(names)]
+
+
+def input_channels(architecture: Architecture, groups: Sequence[Group]) -> dict[str, list[Channel]]:
+    """For every convolution, in execution order, which channel each of its inputs is.
+
+    Channels of ``groups`` go by the group's name, others by the layer's that makes them; one may come twice.
+    """
+    named = {name: [(group.name, i) for i in numbers] for group in groups for name, numbers in group.members.items()}
+    outputs = {IMAGE: [(IMAGE, i) for i in range(architecture.in_channels)]}
+    read = {}
+    for layer in architecture.layers:
+        incoming = [channel for source in layer.inputs for channel in outputs[source]]
+        if layer.op == "conv":
+            read[layer.name] = incoming
+            own = [(layer.name, i) for i in range(layer.out_channels)]
+            outputs[layer.name] = named.get(layer.name, own)
+        else:
+            outputs[layer.name] = incoming if layer.op == "concat" else outputs[layer.inputs[0]]
+    return read
 
 
 def input_groups(layer: Conv, in_channels: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""How much each prunable channel matters: a function from a network to one score per channel and group."""
+"""How much each prunable channel matters: functions from a network to one score per channel."""
 
 import torch
 from torch import Tensor, nn
@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from hwprune.errors import UserError
 from hwprune.models.network import Network
 from hwprune.prune.groups import Group, channel_groups
+from hwprune.prune.kept import Kept, stays_of
 
 
 def scored_groups(network: Network) -> dict[str, tuple[Group, dict[str, nn.Parameter]]]:
@@ -47,5 +48,47 @@ def slimming(network: Network) -> dict[str, Tensor]:
     return scores
 
 
-METHODS = {"slimming": slimming}
-"""By the name in `hwprune.prune.settings.PruneSettings.method`."""
+def l1_norm(network: Network, group: Group, kept: Kept) -> Tensor:
+    """The sum of a filter's magnitudes (Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017, section 3.1).
+
+    A channel shared by several convolutions gets the sum over their filters; the paper, whose residual blocks have a
+    projection on the way around, goes by that convolution alone.
+
+    Parameters
+    ----------
+    network
+        Of multiply-accumulates, in these layers.
+    group
+        Whose channels.
+    kept
+        Of other groups: what reads their removed channels is left out (section 3.3, the greedy strategy).
+
+    Returns
+    -------
+    Tensor
+        float64 (width,), on the CPU.
+
+    Raises
+    ------
+    UserError
+        If a weight is not finite.
+    """
+    sums, stays = torch.zeros(group.width, dtype=torch.float64), stays_of(network.architecture, kept)
+    for name, numbers in group.members.items():
+        weight = finite_weight(network, name)[:, stays[network.architecture[name].input]]
+        sums.index_add_(0, torch.tensor(numbers), weight.abs().sum((1, 2, 3)))
+    return sums
+
+
+def finite_weight(network: Network, name: str) -> Tensor:
+    """The kernel of a convolution, float64 (out, in, k, k), on the CPU.
+
+    Raises
+    ------
+    UserError
+        If a weight is not finite.
+    """
+    weight = network.layers[name].conv.weight.detach().to("cpu", torch.float64)
+    if not torch.isfinite(weight).all():
+        raise UserError(f"layer {name}: has weights that are not finite; train with a smaller step")
+    return weight

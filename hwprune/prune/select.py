@@ -1,12 +1,14 @@
 """How many channels every group keeps, and which: one threshold for the whole network, then widths for the hardware."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from hwprune.prune.settings import PruneSettings
+from hwprune.prune.settings import SlimmingSettings, WidthSettings, hardware_width
 
 
-def select(importance: dict[str, Tensor], settings: PruneSettings) -> dict[str, tuple[int, ...]]:
+def select(importance: dict[str, Tensor], settings: SlimmingSettings) -> dict[str, tuple[int, ...]]:
     """Choose the channels to keep.
 
     The least important ``fraction`` of all channels, whatever their group, falls below the threshold (Liu et al., ICCV
@@ -39,7 +41,22 @@ def select(importance: dict[str, Tensor], settings: PruneSettings) -> dict[str, 
     return kept
 
 
-def hardware_width(count: int, before: int, settings: PruneSettings) -> int:
-    """The width for ``count`` surviving channels of a layer that had ``before``."""
-    least = max(count, settings.min_channels)
-    return min(-(-least // settings.multiple) * settings.multiple, before)
+def select_each(
+    importance: dict[str, Tensor], left: Callable[[int], int], settings: WidthSettings
+) -> dict[str, tuple[int, ...]]:
+    """Choose the channels to keep, for each group by itself: the most important; of equals the last.
+
+    Parameters
+    ----------
+    importance
+        As for `select`.
+    left
+        Of how many channels a group keeps how many, before `hardware_width` adds some.
+    settings
+        ``min_channels`` and ``multiple``.
+    """
+    kept = {}
+    for name, scores in importance.items():
+        width = hardware_width(left(len(scores)), len(scores), settings)
+        kept[name] = tuple(sorted(torch.argsort(scores, stable=True)[len(scores) - width :].tolist()))
+    return kept

@@ -1,21 +1,21 @@
 """Removing channels: a smaller network that computes what the big one computes without them.
 
-``kept`` names, for a group of `hwprune.prune.groups.channel_groups`, the channels that stay (ascending); a group
-that it does not name stays whole.
+`hwprune.prune.kept` says what ``kept`` is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from copy import deepcopy
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from hwprune.models.architecture import IMAGE, Architecture, Conv
-from hwprune.models.network import Network
-from hwprune.prune.groups import channel_groups, input_groups
+from hwprune.models.architecture import IMAGE, Conv
+from hwprune.models.network import ConvBlock, Network
+from hwprune.prune.groups import input_groups
+from hwprune.prune.kept import Kept, stays_of
 from hwprune.sam.settings import Sam
 
-Kept = Mapping[str, Sequence[int]]
 CONNECTIONS = ("conv.weight", "conv.positive", "conv.negative")
 """The tensors of a block with one number for each output, input and place of the kernel."""
 
@@ -44,38 +44,43 @@ def prune(network: Network, kept: Kept, compensate: bool = True) -> Network:
     Parameters
     ----------
     network
-        A float network.
+        A float network, or another kind of `Network` whose convolutions are called alike, such as the quantised one
+        once it is calibrated.
     kept
         Channels that stay.
     compensate
-        Make the removed constants good.
+        Make the removed constants good; in float networks only, for others round their weights.
 
     Returns
     -------
     Network
-        With the same dtype, device and mode; all surviving parameters and running statistics are copied.
+        Of the same kind, with the same dtype, device and mode; all surviving parameters and running statistics are
+        copied.
 
     Raises
     ------
     ValueError
         If ``kept`` names an unknown group or channel, leaves a layer without channels, or leaves the groups of a SAM
-        layer unequal or too small.
+        layer unequal or too small; or if what other than a float network loses should be made good.
     """
     architecture = network.architecture
-    stays = _stays(architecture, kept)
+    stays = stays_of(architecture, kept)
+    if compensate and not _is_float(network):
+        raise ValueError("only a float network is compensated: prune this one with compensate=False")
     constants = _constants(network) if compensate else None
-    state, changes = {}, {}
+    state, changes = {name: tensor.to(copy=True) for name, tensor in network.state_dict().items()}, {}
     with torch.no_grad():
         for layer in architecture.layers:
             if layer.op == "l2norm":
-                own = network.layers[layer.name].weight
-                state[f"layers.{layer.name}.weight"] = own[stays[layer.name]].clone()
+                state[f"layers.{layer.name}.weight"] = state[f"layers.{layer.name}.weight"][stays[layer.name]]
             if layer.op != "conv":
                 continue
             out, into = stays[layer.name], stays[layer.input]
             changes[layer.name] = {"out_channels": int(out.sum()), "sam": _narrowed(layer, into)}
             block, prefix = network.layers[layer.name], f"layers.{layer.name}"
-            tensors = {name: tensor.to(copy=True) for name, tensor in block.state_dict().items()}
+            tensors = {
+                name: state[f"{prefix}.{name}"] for name in block.state_dict() if name.startswith(("conv.", "norm."))
+            }
             if compensate and not layer.sam and not into.all():
                 lost = block.conv.weight.sum((2, 3))[:, ~into] @ constants[layer.input][~into]
                 if layer.norm:
@@ -86,8 +91,8 @@ def prune(network: Network, kept: Kept, compensate: bool = True) -> Network:
                 if tensor.ndim:  # but for the count of batches
                     tensor = tensor[out]
                 state[f"{prefix}.{name}"] = tensor[:, into].contiguous() if name in CONNECTIONS else tensor
-    with torch.device("meta"):
-        small = Network(architecture.changed(changes))
+    with torch.random.fork_rng(devices=[]):
+        small = network.rebuilt(architecture.changed(changes))
     small.load_state_dict(state, assign=True)
     return small.train(network.training)
 
@@ -99,7 +104,7 @@ def mask(network: Network, kept: Kept) -> Network:
     a maximum and inf for a minimum: every group of a network that can be pruned keeps a finite one, which also gets the
     whole gradient.
     """
-    stays, masked = _stays(network.architecture, kept), deepcopy(network)
+    stays, masked = stays_of(network.architecture, kept), deepcopy(network)
     with torch.no_grad():
         for layer in network.architecture.layers:
             if layer.op == "l2norm":
@@ -111,10 +116,22 @@ def mask(network: Network, kept: Kept) -> Network:
                 conv.weight[:, gone] = 0
                 continue
             _narrowed(layer, ~gone)
-            conv.positive[:, gone] = -torch.inf
-            if conv.negative is not None:
-                conv.negative[:, gone] = torch.inf if layer.sam.form == "maxmin" else -torch.inf
+            never = -torch.inf, torch.inf if layer.sam.form == "maxmin" else -torch.inf
+            for weight, bound in zip((conv.positive, conv.negative), never, strict=True):
+                if weight is not None:
+                    weight[:, gone] = bound
+            if not isinstance(masked.layers[layer.name], ConvBlock):  # a layer that rounds would make them finite
+                conv.weights = partial(_never_winning, conv.weights, gone[:, None, None], never)
     return masked
+
+
+def _never_winning(weights: Callable, gone: Tensor, never: tuple[float, float]) -> tuple[Tensor, Tensor | None]:
+    return tuple(w if w is None else w.masked_fill(gone, bound) for w, bound in zip(weights(), never, strict=True))
+
+
+def _is_float(network: Network) -> bool:
+    convs = [network.layers[layer.name] for layer in network.architecture.layers if layer.op == "conv"]
+    return all(isinstance(block, ConvBlock) for block in convs)
 
 
 class _Zeroed(nn.Module):
@@ -140,33 +157,6 @@ def _narrowed(layer: Conv, into: Tensor) -> Sam | None:
             f"them; all must keep equally many, at least {least}"
         )
     return layer.sam.model_copy(update={"group": int(left[0]) if layer.sam.group else 0})
-
-
-def _stays(architecture: Architecture, kept: Kept) -> dict[str, Tensor]:
-    """For the image and every layer, which of its output channels stay: bool of shape (channels,)."""
-    groups = {group.name: group for group in channel_groups(architecture)}
-    convs = {}
-    for name, channels in kept.items():
-        if name not in groups:
-            raise ValueError(f"{name!r} is no group of prunable channels; there are {', '.join(groups) or 'none'}")
-        group = groups[name]
-        if not channels or list(channels) != sorted(set(channels)) or channels[0] < 0 or channels[-1] >= group.width:
-            raise ValueError(f"group {name!r}: kept {channels} should be ascending channels of 0 to {group.width - 1}")
-        for conv, numbers in group.members.items():
-            convs[conv] = torch.isin(torch.tensor(numbers), torch.tensor(channels))
-            if not convs[conv].any():
-                raise ValueError(
-                    f"group {name!r}: kept {channels} leave layer {conv!r} no channel; "
-                    f"its channels are {', '.join(map(str, sorted(set(numbers))))} of the group"
-                )
-    stays = {IMAGE: torch.ones(architecture.in_channels, dtype=torch.bool)}
-    for layer in architecture.layers:
-        incoming = [stays[source] for source in layer.inputs]
-        if layer.op == "conv":
-            stays[layer.name] = convs.get(layer.name, torch.ones(layer.out_channels, dtype=torch.bool))
-        else:
-            stays[layer.name] = torch.cat(incoming) if layer.op == "concat" else incoming[0]
-    return stays
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from hwprune.models.architecture import IMAGE, Add, Architecture, Concat, Conv, 
 from hwprune.models.network import ConvBlock, Network
 from hwprune.prune.balance import balance
 from hwprune.prune.groups import channel_groups
-from hwprune.prune.settings import PruneSettings
+from hwprune.prune.settings import SlimmingSettings
 from hwprune.sam import neuron
 from tests.nets import sam_neurons
 
@@ -115,7 +115,7 @@ def kept_channels(draw, architecture):
             stay = draw(st.integers(1, group.width))
             kept[group.name] = tuple(i for i, rank in enumerate(ranks) if rank < stay)
             importance[group.name] = -torch.tensor(ranks, dtype=torch.float64)
-    return balance(architecture, importance, kept, PruneSettings(min_channels=1, multiple=1))
+    return balance(architecture, importance, kept, SlimmingSettings(min_channels=1, multiple=1))
 
 
 def removed_outputs(architecture, kept) -> dict[str, list[int]]:

@@ -11,11 +11,11 @@ from hwprune.models.network import Network
 from hwprune.prune.balance import balance
 from hwprune.prune.groups import channel_groups
 from hwprune.prune.select import select
-from hwprune.prune.settings import PruneSettings
+from hwprune.prune.settings import SlimmingSettings
 from hwprune.prune.surgery import mask, prune
 from hwprune.sam.settings import Sam
 
-PLAIN = PruneSettings(min_channels=1, multiple=1)
+PLAIN = SlimmingSettings(min_channels=1, multiple=1)
 
 
 def conv(name, source, out, sam=None, kernel=1, **fields):
@@ -118,9 +118,9 @@ def test_widths_stay_multiples_and_groups_equal():
     # Six groups of four; 8 survivors give two each (12), not a multiple of 8; three each would be 18; four each is all.
     architecture = reader(4, width=24)
     importance = scores(a=list(range(24)))
-    found = balance(architecture, importance, {"a": tuple(range(16, 24))}, PruneSettings(multiple=8, min_channels=8))
+    found = balance(architecture, importance, {"a": tuple(range(16, 24))}, SlimmingSettings(multiple=8, min_channels=8))
     assert found == {"a": tuple(range(24))}
-    found = balance(architecture, importance, {"a": tuple(range(16, 24))}, PruneSettings(multiple=4, min_channels=8))
+    found = balance(architecture, importance, {"a": tuple(range(16, 24))}, SlimmingSettings(multiple=4, min_channels=8))
     assert len(found["a"]) == 12
 
 
@@ -157,7 +157,7 @@ def test_surgery_refuses_what_does_not_fit(architecture, chosen, complaint):
 @given(st.data())
 def test_any_selection_can_be_carried_out(data):
     architecture = data.draw(architectures(sam=data.draw(st.booleans())))
-    knobs = PruneSettings(
+    knobs = SlimmingSettings(
         fraction=data.draw(st.floats(0, 0.95)),
         min_channels=data.draw(st.integers(1, 3)),
         multiple=data.draw(st.integers(1, 3)),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hwprune.prune.select import hardware_width, select
-from hwprune.prune.settings import PruneSettings, SparsifySettings
+from hwprune.prune.settings import SlimmingSettings, SparsifySettings
 
 SCORES = st.dictionaries(
     st.sampled_from(["conv1", "conv2", "conv3", "conv4"]),
@@ -30,7 +30,7 @@ def test_threshold_against_numpy(scores, fraction):
     distinct = {name: flat[names == name] for name in scores}
     count = round(fraction * len(flat))
     threshold = -np.inf if count == 0 else np.partition(flat, count - 1)[count - 1]
-    kept = select(tensors(distinct), PruneSettings(fraction=fraction, min_channels=1, multiple=1))
+    kept = select(tensors(distinct), SlimmingSettings(fraction=fraction, min_channels=1, multiple=1))
     for name, values in distinct.items():
         above = np.flatnonzero(values > threshold)
         assert list(kept[name]) == (above.tolist() or [int(values.argmax())])
@@ -40,8 +40,8 @@ def test_threshold_against_numpy(scores, fraction):
 @given(SCORES, st.floats(0, 0.99), st.integers(1, 12), st.integers(1, 9))
 def test_widths(scores, fraction, least, multiple):
     importance = tensors(scores)
-    kept = select(importance, PruneSettings(fraction=fraction, min_channels=least, multiple=multiple))
-    plain = select(importance, PruneSettings(fraction=fraction, min_channels=1, multiple=1))
+    kept = select(importance, SlimmingSettings(fraction=fraction, min_channels=least, multiple=multiple))
+    plain = select(importance, SlimmingSettings(fraction=fraction, min_channels=1, multiple=1))
     assert kept.keys() == importance.keys()
     for name, own in importance.items():
         channels = list(kept[name])
@@ -57,17 +57,17 @@ def test_widths(scores, fraction, least, multiple):
 @settings(max_examples=50, deadline=None)
 @given(SCORES, st.integers(1, 12), st.integers(1, 9))
 def test_fraction_zero_keeps_everything(scores, least, multiple):
-    kept = select(tensors(scores), PruneSettings(fraction=0, min_channels=least, multiple=multiple))
+    kept = select(tensors(scores), SlimmingSettings(fraction=0, min_channels=least, multiple=multiple))
     assert kept == {name: tuple(range(len(values))) for name, values in scores.items()}
 
 
 def test_no_groups():
-    assert select({}, PruneSettings()) == {}
+    assert select({}, SlimmingSettings()) == {}
 
 
 def test_equal_scores_give_exactly_the_fraction():
     kept = select(
-        {"conv1": torch.ones(10), "conv2": torch.ones(10)}, PruneSettings(fraction=0.3, min_channels=1, multiple=1)
+        {"conv1": torch.ones(10), "conv2": torch.ones(10)}, SlimmingSettings(fraction=0.3, min_channels=1, multiple=1)
     )
     assert kept == {"conv1": tuple(range(6, 10)), "conv2": tuple(range(10))}
 
@@ -77,7 +77,7 @@ def test_equal_scores_give_exactly_the_fraction():
     [(0, 16, 4, 4, 4), (5, 16, 4, 4, 8), (8, 16, 4, 4, 8), (15, 18, 4, 8, 16), (17, 18, 4, 8, 18), (1, 3, 8, 4, 3)],
 )
 def test_hardware_width(count, before, least, multiple, width):
-    assert hardware_width(count, before, PruneSettings(min_channels=least, multiple=multiple)) == width
+    assert hardware_width(count, before, SlimmingSettings(min_channels=least, multiple=multiple)) == width
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_hardware_width(count, before, least, multiple, width):
 )
 def test_settings_out_of_range(bad):
     with pytest.raises(ValidationError):
-        PruneSettings(**bad)
+        SlimmingSettings(**bad)
 
 
 @pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf")])

@@ -11,9 +11,9 @@ from hwprune.models.architecture import IMAGE, Add, Architecture, Conv
 from hwprune.models.network import Network
 from hwprune.models.yolov3_tiny import yolov3_tiny
 from hwprune.prune.balance import balance
-from hwprune.prune.importance import METHODS, slimming
+from hwprune.prune.importance import slimming
 from hwprune.prune.select import select
-from hwprune.prune.settings import PruneSettings
+from hwprune.prune.settings import SlimmingSettings
 from hwprune.prune.slimming import slimming_penalty
 from hwprune.prune.surgery import mask, prune
 from hwprune.sam.layer import SamConv2d
@@ -79,7 +79,6 @@ def test_scores_are_magnitudes_and_a_shared_channel_has_its_greatest():
         network.layers["b"].norm.weight.copy_(torch.tensor([-0.5, 0.2, 0.3, 0.0]))
         network.layers["d"].norm.weight.copy_(torch.tensor([-2.0, 0.25]))
     found = slimming(network)
-    assert METHODS["slimming"] is slimming
     assert list(found) == ["a", "d"]  # c has no batch norm, head is a head
     torch.testing.assert_close(found["a"], torch.tensor([0.5, 0.9, 0.3, 0.0]).double(), atol=1e-7, rtol=0)
     torch.testing.assert_close(found["d"], torch.tensor([2.0, 0.25]).double())
@@ -114,7 +113,7 @@ def test_training_with_the_penalty_drives_useless_channels_out():
         loss.backward()
         hook(network, step / 250)
         optimizer.step()
-    kept = select(slimming(network), PruneSettings(fraction=0.5, min_channels=1, multiple=1))
+    kept = select(slimming(network), SlimmingSettings(fraction=0.5, min_channels=1, multiple=1))
     small = prune(network, kept).eval()
     with torch.no_grad():
         x = torch.rand(8, 3, 4, 4)
@@ -168,7 +167,7 @@ def test_sam_layers_are_sparsified_pruned_and_recover():
     free = train(network, 60)
     weak = {name: score.sum() for name, score in slimming(network).items()}
     train(network, 150, slimming_penalty(0.02))
-    scores, knobs = slimming(network), PruneSettings(fraction=0.5, min_channels=1, multiple=1)
+    scores, knobs = slimming(network), SlimmingSettings(fraction=0.5, min_channels=1, multiple=1)
     assert all(scores[name].sum() < 0.5 * weak[name] for name in ("a", "b", "c"))
     kept = balance(architecture, scores, select(scores, knobs), knobs)
     small, masked = prune(network.eval(), kept, compensate=False), mask(network, kept)

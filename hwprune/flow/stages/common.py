@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hwprune.data.dataset import DataSplits
     from hwprune.detect.head import HeadSpec
     from hwprune.models.network import Network
+    from hwprune.prune.method import Method, Score
     from hwprune.train.settings import TrainSettings
     from hwprune.train.task import AfterBackward
 
@@ -54,6 +55,35 @@ def load_checkpoint(folder: Path) -> "tuple[Network, HeadSpec]":
         raise UserError(
             f"{folder / 'model.json'}: holds no detector's head; run the stage that wrote it again"
         ) from None
+
+
+def pruning(context: StageContext, network: "Network") -> "Method":
+    """The recipe's method of pruning, which can be carried out on this network.
+
+    Raises
+    ------
+    UserError
+        If it cannot.
+    """
+    from hwprune.prune.methods import method
+    from hwprune.prune.problems import check
+
+    check(context.recipe.prune, network.architecture)
+    return method(context.recipe.prune, context.recipe.seed)
+
+
+def scorer(context: StageContext, head: "HeadSpec") -> "Score":
+    """Measures a network's validation figure, the one that its head names."""
+    from hwprune.data.dataset import open_dataset
+    from hwprune.detect.evaluate import evaluate, predictor
+
+    val = open_dataset(context.recipe.data).val
+    return lambda network: evaluate(predictor(network), val, head)[metric(head)]
+
+
+def metric(head: "HeadSpec") -> str:
+    """The name of the figure that counts, a key of results."""
+    return getattr(head, "metric", "map50")
 
 
 def train_and_save(

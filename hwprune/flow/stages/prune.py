@@ -5,31 +5,26 @@ from hwprune.flow.stages import common
 
 
 def run(context: StageContext) -> Outcome:
-    """Score the channels, choose those that stay, cut the network down to them, and measure what is left."""
-    from hwprune.data.dataset import open_dataset
-    from hwprune.detect.evaluate import evaluate, predictor
+    """Choose the channels that stay, cut the network down to them, and measure what is left."""
     from hwprune.files import write_json
     from hwprune.models.store import save_model
-    from hwprune.prune.balance import balance
-    from hwprune.prune.importance import METHODS
     from hwprune.prune.report import compare
-    from hwprune.prune.select import select
     from hwprune.prune.surgery import prune
 
     network, head = common.load_checkpoint(context.inputs["sparsify"])
-    settings = context.recipe.prune
-    importance = METHODS[settings.method](network)
-    kept = balance(network.architecture, importance, select(importance, settings), settings)
-    small = prune(network.eval(), kept)
+    method, score = common.pruning(context, network), common.scorer(context, head)
+    kept = method.choose(network.eval(), context.round, score)
+    small = prune(network, kept)
     change = compare(network.architecture, small.architecture, *head.image_size)
-    result = evaluate(predictor(small), open_dataset(context.recipe.data).val, head)
     save_model(context.folder, small, head)
     write_json(context.folder / "kept.json", {name: list(channels) for name, channels in kept.items()})
     outcome = common.checkpoint_outcome(
         context.folder,
         {
             **common.cost(context, small),
-            "map50": result["map50"],
+            common.metric(head): score(small),
+            "method": context.recipe.prune.method,
+            **({"choice": method.found} if method.found else {}),
             "widths": {row.layer: [row.width_before, row.width_after] for row in change.layers},
             "layers": [row.model_dump() for row in change.layers],
         },

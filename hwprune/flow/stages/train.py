@@ -18,6 +18,7 @@ def run(context: StageContext) -> Outcome:
     """Build the network and its head, and train it."""
     data = common.open_data(context)
     network, head = start(context, data[0])
+    common.pruning(context, network)  # what cannot be pruned later is told now
     settings = context.recipe.train
     teacher = deepcopy(network) if context.recipe.model.darknet_weights else None
     return common.train_and_save(context, network, head, settings, "train", data=data, teacher=teacher)
