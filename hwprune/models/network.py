@@ -19,6 +19,11 @@ class ConvBlock(nn.Module):
             self.conv = SamConv2d(*shape, sam=layer.sam, bias=bias)
         else:
             self.conv = nn.Conv2d(*shape, layer.dilation, bias=bias)
+            if bias and layer.activation != "linear":
+                # No norm follows: a deep stack learns only from weights that keep the variance (He et al., "Delving
+                # Deep into Rectifiers", 2015, equation 15), while torch's own let it fade.
+                nn.init.kaiming_normal_(self.conv.weight, LEAKY_SLOPE if layer.activation == "leaky" else 0)
+                nn.init.zeros_(self.conv.bias)
         self.norm = nn.BatchNorm2d(layer.out_channels) if layer.norm else nn.Identity()
         self.activation = activation(layer.activation)
 

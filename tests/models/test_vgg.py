@@ -93,6 +93,16 @@ def test_published_parameters_of_vgg16_and_vgg19():
         assert parameters(Network(vgg16(1000))) == parameters(torchvision.models.vgg16())
 
 
+def test_signal_of_a_new_network_without_norm_does_not_fade():
+    torch.manual_seed(0)
+    widths = {name: max(16, width // 8) for name, width in vgg16_widths((64,)).items()}
+    network = Network(vgg16(10, widths, (32, 32), fully_connected=(64,)))
+    with torch.no_grad():
+        values = network.forward_all(torch.rand(16, 3, 32, 32))
+    spread = [values[name].square().mean().sqrt().item() for name in ("image", *widths)]
+    assert all(0.3 < value / spread[0] < 8 for value in spread)
+
+
 @pytest.mark.parametrize(
     ("build", "complaint"),
     [
