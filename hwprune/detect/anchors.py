@@ -17,6 +17,16 @@ def shape_iou(shapes: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     return inter / (shapes.prod(-1)[:, None] + anchors.prod(-1)[None] - inter)
 
 
+def checked_shapes(shapes: np.ndarray) -> np.ndarray:
+    """(n, 2) widths and heights of training boxes as float64; `UserError` if there is none, or one without area."""
+    shapes = np.asarray(shapes, float).reshape(-1, 2)
+    if not len(shapes):
+        raise UserError("no anchors can be found: the training set has no box; check its labels")
+    if not (np.isfinite(shapes).all() and (shapes > 0).all()):
+        raise UserError("no anchors can be found: a training box has no area; check the labels")
+    return shapes
+
+
 def kmeans_anchors(shapes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     """`count` anchors for boxes of these shapes, smallest area first.
 
@@ -39,11 +49,7 @@ def kmeans_anchors(shapes: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
     UserError
         If there is no box to learn from, or one without area.
     """
-    shapes = np.asarray(shapes, float).reshape(-1, 2)
-    if not len(shapes):
-        raise UserError("no anchors can be found: the training set has no box; check its labels")
-    if not (np.isfinite(shapes).all() and (shapes > 0).all()):
-        raise UserError("no anchors can be found: a training box has no area; check the labels")
+    shapes = checked_shapes(shapes)
     distinct, weight = np.unique(shapes, axis=0, return_counts=True)
     if len(distinct) <= count:
         found = distinct

@@ -9,8 +9,10 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from hwprune.detect.anchors import checked_shapes
 from hwprune.detect.head import Length
 
 SSD300_VOC = (0.1, 0.2, 0.37, 0.54, 0.71, 0.88, 1.05)
@@ -105,8 +107,9 @@ def ssd_head(
         (height, width) of the network's input in pixels.
     scales
         Of the boxes of each detection layer and, last, of the one that would follow, in shares of the image's shorter
-        side; further ones are not used. By default `SSD300_VOC` and `SSD512_VOC` for the maps of these networks or the
-        first of them, else `linear_scales`. The paper's others are `SSD300_COCO` and `SSD512_COCO`.
+        side; further ones are not used. By default the published ones, `SSD300_VOC` and `SSD512_VOC`, for the maps of
+        these networks or the first of them, else `linear_scales`. The paper's others are `SSD300_COCO` and
+        `SSD512_COCO`; `fitted_scales` suits a data set whose objects are of few sizes.
 
     Returns
     -------
@@ -121,14 +124,12 @@ def ssd_head(
     counts = [shape[0] // 4 for shape in shapes[::2]]
     if any(count not in (2, 4, 6) for count in counts):
         raise ValueError(f"{counts} default boxes a cell: SSD has 2, 4 or 6; channels of the offsets are 4 times that")
-    published = {(300, 300): (_SSD300_CELLS, SSD300_VOC), (512, 512): (_SSD512_CELLS, SSD512_VOC)}
-    cells, usual = published.get(tuple(image_size), ((), ()))
-    known = maps == tuple((side, side) for side in cells[: len(maps)])
+    cells, usual = _published(maps, image_size)
     if scales is None:
-        scales = usual if known else linear_scales(len(maps))
+        scales = usual or linear_scales(len(maps))
     if len(scales) <= len(maps):
         raise ValueError(f"{len(scales)} scales for {len(maps)} detection layers: give one a layer, and the next")
-    if known and cells == _SSD300_CELLS:
+    if cells == _SSD300_CELLS:
         steps = [(step, step) for step in _SSD300_STEPS[: len(maps)]]
     else:
         steps = [(image_size[0] / rows, image_size[1] / columns) for rows, columns in maps]
@@ -137,6 +138,54 @@ def ssd_head(
     head = SsdHead(classes=classes, image_size=image_size, maps=maps, boxes=boxes, steps=steps)
     head.check([(1, *shape) for shape in shapes])
     return head
+
+
+def fit_ssd_head(
+    sizes: np.ndarray, shapes: Sequence[tuple[int, int, int]], classes: tuple[str, ...], image_size: tuple[int, int]
+) -> SsdHead:
+    """The head for training boxes of these (n, 2) widths and heights in pixels: the published default boxes for the
+    maps of SSD300 and SSD512 or the first of them, else ones of `fitted_scales`. Other parameters and errors are those
+    of `ssd_head` and `fitted_scales`.
+    """
+    maps = tuple(tuple(shape[1:]) for shape in shapes[::2])
+    _, usual = _published(maps, image_size)
+    return ssd_head(shapes, classes, image_size, usual or fitted_scales(sizes, len(maps), image_size))
+
+
+def fitted_scales(sizes: np.ndarray, layers: int, image_size: tuple[int, int]) -> list[float]:
+    """Scales of so many detection layers for training boxes of these sizes, and of the one that would follow.
+
+    The boxes, in order of their area, are dealt out to the layers in equal numbers; each layer's scale is the median of
+    its own, as the side of a square in shares of the image's shorter side. The last step is in proportion to the one
+    before it, and the square root of 2 for a single layer.
+
+    Parameters
+    ----------
+    sizes
+        (n, 2) widths and heights of the training boxes in pixels, all positive.
+    layers
+        Number of detection layers.
+    image_size
+        (height, width) of the network's input in pixels.
+
+    Raises
+    ------
+    UserError
+        If there is no box to learn from, or one without area.
+    """
+    sides = np.sqrt(checked_shapes(sizes).prod(1)) / min(image_size)
+    scales = np.quantile(sides, (np.arange(layers) + 0.5) / layers).tolist()
+    growth = scales[-1] / scales[-2] if layers > 1 else math.sqrt(2)
+    return [*scales, scales[-1] * growth]
+
+
+def _published(
+    maps: tuple[tuple[int, int], ...], image_size: tuple[int, int]
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Sides of the maps, and scales, of the published network that has these maps, or first these; else nothing."""
+    published = {(300, 300): (_SSD300_CELLS, SSD300_VOC), (512, 512): (_SSD512_CELLS, SSD512_VOC)}
+    cells, scales = published.get(tuple(image_size), ((), ()))
+    return (cells, scales) if maps == tuple((side, side) for side in cells[: len(maps)]) else ((), ())
 
 
 def linear_scales(layers: int) -> list[float]:

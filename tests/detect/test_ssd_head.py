@@ -1,7 +1,19 @@
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from hwprune.detect.ssd_head import SSD300_COCO, SSD300_VOC, SSD512_COCO, SSD512_VOC, SsdHead, linear_scales, ssd_head
+from hwprune.detect.ssd_head import (
+    SSD300_COCO,
+    SSD300_VOC,
+    SSD512_COCO,
+    SSD512_VOC,
+    SsdHead,
+    fit_ssd_head,
+    fitted_scales,
+    linear_scales,
+    ssd_head,
+)
+from hwprune.errors import UserError
 from hwprune.models.ssd import ssd300, ssd512
 
 FIELDS = dict(
@@ -91,6 +103,30 @@ def test_equation_4():
     assert linear_scales(6) == pytest.approx([0.1, 0.2, 0.375, 0.55, 0.725, 0.9, 1.075])
     assert linear_scales(2) == pytest.approx([0.1, 0.2, 0.9])
     assert linear_scales(1) == pytest.approx([0.1, 0.2])
+
+
+def test_fitted_scales():
+    # Squares of 1 to 100 pixels in an image of 100, out of order: quarters of 25, whose medians are 13, 38, 63, 88.
+    sides = np.random.default_rng(0).permutation(np.arange(1.0, 101))
+    expected = np.array([0.13, 0.38, 0.63, 0.88, 0.88 * 0.88 / 0.63])
+    assert fitted_scales(np.stack([sides, sides], 1), 4, (100, 120)) == pytest.approx(expected, abs=0.01)
+    assert fitted_scales([[40, 10]], 1, (100, 100)) == pytest.approx([0.2, 0.2 * 2**0.5])
+    assert fitted_scales([[40, 10]], 3, (100, 100)) == pytest.approx([0.2] * 4)
+
+
+@pytest.mark.parametrize("sizes", [np.zeros((0, 2)), [[3, 0]], [[3, float("nan")]]])
+def test_nothing_to_fit(sizes):
+    with pytest.raises(UserError, match="box"):
+        fitted_scales(sizes, 3, (64, 64))
+
+
+def test_only_unpublished_heads_are_fitted():
+    sizes = [[20, 20], [40, 40]]
+    published = outputs_of(ssd300(20, detection_layers=2), 300)
+    assert fit_ssd_head(sizes, published, VOC, (300, 300)) == ssd_head(published, VOC, (300, 300))
+    small = outputs_of(ssd300(20, detection_layers=2, image_size=(96, 96)), 96)
+    head = fit_ssd_head(sizes, small, VOC, (96, 96))
+    assert [boxes[0] for boxes in head.boxes] == [pytest.approx((25, 25)), pytest.approx((35, 35))]
 
 
 def test_other_sizes():
