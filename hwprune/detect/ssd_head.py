@@ -188,6 +188,18 @@ def _published(
     return (cells, scales) if maps == tuple((side, side) for side in cells[: len(maps)]) else ((), ())
 
 
+def torchvision_head(classes: tuple[str, ...]) -> SsdHead:
+    """The head of torchvision's ``ssd300_vgg16``: SSD300's for COCO, with no side longer than the image's."""
+    shapes = [
+        (channels * boxes, side, side)
+        for side, boxes in zip(_SSD300_CELLS, (4, 6, 6, 6, 4, 4), strict=True)
+        for channels in (4, len(classes) + 1)
+    ]
+    head = ssd_head(shapes, classes, (300, 300), SSD300_COCO)
+    cut = [[(min(width, 300.0), min(height, 300.0)) for width, height in boxes] for boxes in head.boxes]
+    return SsdHead(**{**head.model_dump(), "boxes": cut})
+
+
 def linear_scales(layers: int) -> list[float]:
     """Scales of so many detection layers, and of the one that would follow, in shares of the image's side.
 

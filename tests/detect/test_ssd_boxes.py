@@ -9,7 +9,7 @@ from torchvision.ops import box_convert
 
 from hwprune.detect.decode import select
 from hwprune.detect.ssd_boxes import by_box, decode_ssd, default_boxes, encode
-from hwprune.detect.ssd_head import SSD300_COCO, SsdHead, linear_scales, ssd_head
+from hwprune.detect.ssd_head import SsdHead, linear_scales, ssd_head, torchvision_head
 from hwprune.models.ssd import ssd300, ssd512
 from tests.detect import ssd_reference
 
@@ -23,9 +23,9 @@ HEAD = SsdHead(
 SIX = [[2], [2, 3], [2, 3], [2, 3], [2], [2]]
 
 
-def head_of(architecture, size, scales=None):
+def head_of(architecture, size):
     shapes = architecture.shapes(size, size)
-    return ssd_head([shapes[name] for name in architecture.heads], ("thing",), (size, size), scales)
+    return ssd_head([shapes[name] for name in architecture.heads], ("thing",), (size, size))
 
 
 def random_outputs(head, n, seed, spread=1.0, dtype=torch.float32):
@@ -48,13 +48,12 @@ def test_published_boxes_are_torchvisions(build, size, ratios, sizes, steps):
 
 def test_boxes_of_torchvisions_own_ssd300():
     # The settings of `ssd300_vgg16`; with its `clip` the sides, not the corners, end at the image's.
-    head = head_of(ssd300(1), 300, SSD300_COCO)
-    cut = [[[min(side, 300.0) for side in box] for box in boxes] for boxes in head.boxes]
-    assert cut[5] != head.boxes[5]
     scales, steps = [0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05], [8, 16, 32, 64, 100, 300]
+    head = torchvision_head(("thing",))
     expected = ssd_reference.generated(head.maps, (300, 300), SIX, scales, steps, clip=True)
-    found = ssd_reference.corners(SsdHead(**{**head.model_dump(), "boxes": cut}), torch.float64)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(ssd_reference.corners(head, torch.float64), expected, rtol=0, atol=1e-4)
+    shapes = ssd300(1).shapes(300, 300)
+    assert head.shapes() == [shapes[name] for name in ssd300(1).heads]
 
 
 @pytest.mark.parametrize("layers, size", [(3, 96), (2, 64), (6, 320)])
