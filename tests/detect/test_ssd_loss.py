@@ -6,7 +6,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torchvision.ops import box_iou
 
+from hwprune.detect.decode import select
 from hwprune.detect.multibox import hardest_negatives, match, multibox_loss
+from hwprune.detect.ssd_boxes import decode_ssd
 from hwprune.detect.ssd_head import SsdHead, ssd_head
 from tests.detect import ssd_reference
 
@@ -113,6 +115,25 @@ def test_gradients_by_differences():
         return tuple(multibox_loss(list(raw), targets, HEAD).values())
 
     assert torch.autograd.gradcheck(loss, outputs, fast_mode=True)
+
+
+def test_descent_ends_at_the_targets():
+    # What costs least is what detects the targets: the loss, the order of boxes and the decoding agree.
+    outputs, _ = random_case(2, (2,))
+    outputs = [raw[:1].clone().requires_grad_() for raw in outputs]
+    wanted = target([[8, 6, 30, 26], [40, 20, 90, 60], [60, 2, 72, 16]], [2, 0, 1])
+    optimizer = torch.optim.Adam(outputs, 0.3)
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss = sum(multibox_loss(outputs, [wanted], HEAD).values())
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.05
+    boxes, scores = decode_ssd([raw.detach() for raw in outputs], HEAD)
+    found = select(boxes[0], scores[0], HEAD.image_size, 0.5)
+    order = found["boxes"][:, 0].argsort()
+    torch.testing.assert_close(found["boxes"][order], wanted["boxes"], rtol=0, atol=1.0)
+    assert found["labels"][order].tolist() == [2, 0, 1]
 
 
 def test_runs_repeat_bit_for_bit():
