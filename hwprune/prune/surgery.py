@@ -108,7 +108,7 @@ def mask(network: Network, kept: Kept) -> Network:
     with torch.no_grad():
         for layer in network.architecture.layers:
             if layer.op == "l2norm":
-                masked.layers[layer.name] = nn.Sequential(_Zeroed(~stays[layer.name]), masked.layers[layer.name])
+                masked.layers[layer.name].register_forward_pre_hook(partial(_zeroed, ~stays[layer.name]))
             if layer.op != "conv":
                 continue
             gone, conv = ~stays[layer.input], masked.layers[layer.name].conv
@@ -134,15 +134,9 @@ def _is_float(network: Network) -> bool:
     return all(isinstance(block, ConvBlock) for block in convs)
 
 
-class _Zeroed(nn.Module):
-    """Zeros in the channels ``gone``, bool of shape (channels,)."""
-
-    def __init__(self, gone: Tensor):
-        super().__init__()
-        self.register_buffer("gone", gone)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.masked_fill(self.gone[:, None, None], 0)
+def _zeroed(gone: Tensor, module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
+    """A hook before a module: zeros in the channels ``gone``, bool of shape (channels,)."""
+    return inputs[0].masked_fill(gone.to(inputs[0].device)[:, None, None], 0)
 
 
 def _narrowed(layer: Conv, into: Tensor) -> Sam | None:

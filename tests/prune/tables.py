@@ -6,7 +6,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hwprune.models.architecture import IMAGE, Add, Architecture, Concat, Conv, MaxPool, Upsample
+from hwprune.models.architecture import IMAGE, Add, Architecture, AvgPool, Concat, Conv, L2Norm, MaxPool, Upsample
 from hwprune.models.network import ConvBlock, Network
 from hwprune.prune.balance import balance
 from hwprune.prune.groups import channel_groups
@@ -18,9 +18,11 @@ SIZE = 8  # of the image, in pixels
 
 
 @st.composite
-def architectures(draw, padding=True, norms_only=False, sam=False, activations=("leaky", "relu", "linear")):
-    """A table of 4 to 20 layers with forks, concats, residual joins, pools and upsampling, and one or two heads; with
-    ``sam`` some layers are SAM."""
+def architectures(draw, padding=True, norms_only=False, sam=False, activations=("leaky", "relu", "linear"),
+                  means=True, lengths=True, joins=True):  # fmt: skip
+    """A table of 4 to 20 layers with forks, concats, residual joins, pools, dilations and upsampling, and one or two
+    heads; with ``sam`` some layers are SAM. ``means``, ``lengths`` and ``joins`` allow mean pools, normalisations over
+    channels and residual joins."""
     channels, sizes, layers = {IMAGE: draw(st.integers(1, 3))}, {IMAGE: SIZE}, []
 
     def emit(row, *sources, out, size, **fields):
@@ -35,8 +37,12 @@ def architectures(draw, padding=True, norms_only=False, sam=False, activations=(
         pad = draw(st.sampled_from((0, kernel // 2))) if padding and sizes[source] >= 3 else 0
         pad = kernel // 2 if padding and sizes[source] < 3 else pad
         stride = draw(st.sampled_from((1, 1, 2)))
-        emit(Conv, source, out=out, size=(sizes[source] + 2 * pad - kernel) // stride + 1, out_channels=out,
-             kernel=kernel, stride=stride, padding=pad, norm=norms_only or draw(st.integers(0, 4)) > 0,
+        fields = {}
+        if kernel == 3 and not sam and sizes[source] >= (3 if pad else 5) and draw(st.booleans()):
+            fields["dilation"], pad = 2, 2 * pad
+        reach = fields.get("dilation", 1) * (kernel - 1) + 1
+        emit(Conv, source, out=out, size=(sizes[source] + 2 * pad - reach) // stride + 1, out_channels=out,
+             kernel=kernel, stride=stride, padding=pad, **fields, norm=norms_only or draw(st.integers(0, 4)) > 0,
              activation=draw(st.sampled_from(activations)))  # fmt: skip
 
     def same(source):
@@ -50,21 +56,26 @@ def architectures(draw, padding=True, norms_only=False, sam=False, activations=(
         # Mostly the newest, so that tables get deep; sometimes an older one, so that they fork.
         names = list(channels)
         source = names[-1] if draw(st.integers(0, 2)) else draw(st.sampled_from(names))
-        match draw(st.sampled_from(("conv", "conv", "pool", "upsample", "concat", "concat", "add", "residual"))):
+        match draw(st.sampled_from(("conv", "conv", "pool", "mean", "length", "upsample", "concat", "concat",
+                                    "add", "residual"))):  # fmt: skip
             case "pool" if sizes[source] >= 4:
                 emit(MaxPool, source, out=channels[source], size=sizes[source] // 2)
             case "pool":
                 emit(MaxPool, source, out=channels[source], size=sizes[source], stride=1, pad=(0, 1, 0, 1))
+            case "mean" if means and sizes[source] >= 2:
+                emit(AvgPool, source, out=channels[source], size=sizes[source] // 2)
+            case "length" if lengths:
+                emit(L2Norm, source, out=channels[source], size=sizes[source])
             case "upsample" if sizes[source] <= 8:
                 emit(Upsample, source, out=channels[source], size=2 * sizes[source])
             case "concat":
                 parts = draw(st.lists(st.sampled_from(same(source)), min_size=1, max_size=3))
                 emit(Concat, *parts, out=sum(channels[part] for part in parts), size=sizes[source])
-            case "add":
+            case "add" if joins:
                 parts = [name for name in same(source) if channels[name] == channels[source]]
                 parts = draw(st.lists(st.sampled_from(parts), min_size=1, max_size=3))
                 emit(Add, *parts, out=channels[source], size=sizes[source])
-            case "residual":
+            case "residual" if joins:
                 out = channels[source]
                 emit(Conv, source, out=out, size=sizes[source], out_channels=out, kernel=1, activation=activations[0])
                 emit(Add, source, layers[-1].name, out=out, size=sizes[source])
@@ -137,13 +148,15 @@ def silence(network, kept) -> None:
 
 
 def without_channels(network, kept, x) -> list[Tensor]:
-    """The outputs while each convolution reads zero for the removed channels, and the removed connections of each SAM
-    layer are left out of its definition."""
+    """The outputs while each convolution and each normalisation over channels reads zero for the removed channels, and
+    the removed connections of each SAM layer are left out of its definition."""
     removed = removed_outputs(network.architecture, kept)
     values, gone = {IMAGE: x}, {IMAGE: [False] * x.shape[1]}
     for layer in network.architecture.layers:
         incoming, lost = [values[source] for source in layer.inputs], [gone[source] for source in layer.inputs]
         module = network.layers[layer.name]
+        if layer.op == "l2norm":
+            incoming = [incoming[0] * ~torch.tensor(lost[0])[:, None, None]]
         if layer.op != "conv":
             values[layer.name] = module(*incoming)
             gone[layer.name] = list(chain.from_iterable(lost)) if layer.op == "concat" else lost[0]
