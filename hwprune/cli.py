@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,12 @@ from hwprune import __version__
 from hwprune.errors import UserError
 from hwprune.flow.pipeline import STAGES, stages
 from hwprune.flow.stage import Stage
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from hwprune.flow.run_folder import RunFolder
+    from hwprune.recipe import Recipe
 
 # Threads that wait for each other by spinning make an epoch four times as long as soon as the machine does anything
 # else. GNU OpenMP reads this once, before torch is imported; a short spin keeps what two free processors gain.
@@ -131,6 +138,83 @@ for _stage in STAGES:
         main.add_command(_stage_command(_stage))
 
 
+_jobs = click.option(
+    "--jobs", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Processes that work at once."
+)
+
+
+@main.command(short_help="What each layer's channels are worth: score against channels removed.")
+@_recipe
+@_out
+@click.option(
+    "--after",
+    type=click.Choice(["train", "sparsify"]),
+    default="sparsify",
+    show_default=True,
+    help="Measure the network that this stage has left.",
+)
+@_jobs
+def sensitivity(recipe: Path | None, out: Path | None, after: str, jobs: int) -> None:
+    """Take 10, 20, ... 90 % of the channels of one layer at a time, the least important first by the recipe's method,
+    and measure the score without training: a layer whose curve stays up can be pruned hard.
+
+    \b
+    Makes:    sensitivity/sensitivity.json, sensitivity/sensitivity.svg in the run folder
+    Settings: data, prune in RECIPE (without it, the quickstart recipe)
+
+    Stages that are missing are run first. Each point is kept: to go on after a stop, give the same command again.
+
+    \b
+    Example:
+        hwprune sensitivity my.yaml --out runs/first --jobs 4
+    """
+    from hwprune.flow.sensitivity import sensitivity as measure
+
+    click.echo(measure(*_what(recipe, out), after=after, jobs=jobs))
+
+
+@main.command(short_help="Score against parameters, operations and fps, as the pruned share grows.")
+@_recipe
+@_out
+@click.option("--shares", metavar="0.2,0.4,...", help="Shares of channels to remove [default: 0.1,0.2,...,0.9].")
+@click.option(
+    "--trials",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Let Optuna choose N shares, for a high score at few operations, in place of --shares.",
+)
+@click.option(
+    "--storage",
+    metavar="URL|FILE",
+    help="Where Optuna keeps the trials: a data base (sqlite:///sweep.db, postgresql://...) or a journal file; "
+    "machines that name the same one share the work, each in its own --out. [default: a journal in the run folder]",
+)
+@_jobs
+def sweep(
+    recipe: Path | None, out: Path | None, shares: str | None, trials: int | None, storage: str | None, jobs: int
+) -> None:
+    """Prune and fine-tune RECIPE with one share after the other, for the curve of the score against parameters,
+    operations and estimated frames a second. Train and sparsify run once, for all of them.
+
+    \b
+    Makes:    sweep/sweep.json, sweep/sweep.svg, sweep/share-*/ (a run folder each)
+    Settings: as for finetune, and compile for the estimate
+
+    Finished trials are kept, and those of processes that died are begun again: to go on after a stop, give the same
+    command again.
+
+    \b
+    Examples:
+        hwprune sweep my.yaml --out runs/first --shares 0.3,0.5,0.7
+        hwprune sweep my.yaml --trials 20 --jobs 4 --storage postgresql://me@host/sweeps
+    """
+    from hwprune.flow.sweep import parse_shares
+    from hwprune.flow.sweep import sweep as run_sweep
+
+    chosen = None if shares is None else parse_shares(shares)
+    click.echo(run_sweep(*_what(recipe, out), shares=chosen, trials=trials, storage=storage, jobs=jobs))
+
+
 @main.command(short_help="Draw report.html of a run folder.")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 def report(folder: Path) -> None:
@@ -186,20 +270,26 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
 
 def _run(path: Path | None, out: Path | None, last: str | None, levels: tuple[str, ...] = ()) -> None:
+    from hwprune.flow.runner import Runner
+
+    recipe, folder, console = _what(path, out)
+    if levels:
+        simulate = recipe.simulate.model_copy(update={"levels": levels})
+        recipe = recipe.model_copy(update={"simulate": simulate})
+    Runner(recipe, folder, stages(recipe.prune.rounds), console).run(last)
+    click.echo(folder.root)
+
+
+def _what(path: Path | None, out: Path | None) -> "tuple[Recipe, RunFolder, Console]":
+    """The recipe, its run folder, and where stages say what they do."""
     from rich.console import Console
 
     from hwprune.flow.run_folder import RunFolder
-    from hwprune.flow.runner import Runner
     from hwprune.recipe import load_recipe
     from hwprune.recipes import ready_recipe
 
     recipe = load_recipe(ready_recipe("quickstart") if path is None else path)
-    if levels:
-        simulate = recipe.simulate.model_copy(update={"levels": levels})
-        recipe = recipe.model_copy(update={"simulate": simulate})
-    folder = RunFolder(out or Path("runs") / recipe.name)
-    Runner(recipe, folder, stages(recipe.prune.rounds), Console()).run(last)
-    click.echo(folder.root)
+    return recipe, RunFolder(out or Path("runs") / recipe.name), Console()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -60,11 +60,14 @@ class Runner:
         InterruptedStageError
             After Ctrl-C; finished stages and the work in progress of this one are kept.
         """
-        wanted = self._needed(last)
+        self.run_stages(self._needed(last))
+
+    def run_stages(self, names: Collection[str]) -> None:
+        """Run the stages of these names, which have to include all that they read; raises as `run` does."""
         with self.folder.lock():
             save_recipe(self.folder.root / "recipe.yaml", self.recipe)
             for stage in self.stages:
-                if stage.name in wanted:
+                if stage.name in names:
                     self._bring_up_to_date(stage)
                     self._write_summary()
 

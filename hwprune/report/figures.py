@@ -1,7 +1,7 @@
 """The report's charts, as SVG text to stand in a page."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -53,10 +53,47 @@ def before_after(labels: Sequence[str], before: Sequence[float], after: Sequence
     return _svg(figure)
 
 
+def courses(curves: Mapping[str, Sequence[tuple[float, float]]], *, across: str, upward: str) -> str:
+    """A line of points for each name, from the first (dark) to the last (light)."""
+    figure, axes = _axes(max(3.2, 0.6 + 0.17 * len(curves)))
+    colours = matplotlib.colormaps["viridis"]
+    for number, (name, points) in enumerate(curves.items()):
+        colour = colours(0.9 * number / max(1, len(curves) - 1))
+        axes.plot(*zip(*points, strict=True), marker="o", markersize=3, linewidth=1.2, color=colour, label=name)
+    axes.set_xlabel(across)
+    axes.set_ylabel(upward)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    return _svg(figure)
+
+
+def panels(panels: Mapping[str, Sequence[tuple[float, float]]], labels: Sequence[str], *, upward: str) -> str:
+    """The same points side by side over several axes, each point with its label."""
+    figure = Figure(figsize=(WIDTH, 2.9), layout="constrained")
+    for axes, (across, points) in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels.items(),
+                                      strict=True):  # fmt: skip
+        _bare(axes)
+        axes.grid(axis="x", color=LINE, linewidth=0.8)
+        axes.plot(*zip(*points, strict=True), marker="o", markersize=4, linewidth=1, color=BLUE)
+        for label, point in zip(labels, points, strict=True):
+            axes.annotate(label, point, (0, 4), textcoords="offset points", ha="center", fontsize=7, color=INK)
+        axes.set_xlabel(across, fontsize=9)
+        axes.xaxis.label.set_color(INK)
+        axes.margins(x=0.12, y=0.12)
+    figure.axes[0].set_ylabel(upward)
+    return _svg(figure)
+
+
 def _axes(height: float) -> tuple[Figure, Axes]:
     # Made without pyplot, which keeps figures alive and looks for a display.
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.add_subplot()
+    _bare(axes)
+    return figure, axes
+
+
+def _bare(axes: Axes) -> None:
+    """Without frame and marks, with a light grid."""
     axes.set_axisbelow(True)
     axes.grid(axis="y", color=LINE, linewidth=0.8)
     for side in ("top", "right", "left"):
@@ -64,7 +101,6 @@ def _axes(height: float) -> tuple[Figure, Axes]:
     axes.spines["bottom"].set_color(SOFT)
     axes.tick_params(colors=INK, length=0, labelsize=9)
     axes.yaxis.label.set_color(INK)
-    return figure, axes
 
 
 def _svg(figure: Figure) -> str:
