@@ -3,7 +3,9 @@
 A residual join ties channel i of its inputs, a concat shifts channels, pools and upsampling pass them on. The layer
 table says all this in a few rows, so it is read here rather than traced from the module's graph by a library such as
 Torch-Pruning: the table has to be narrowed in step with the weights anyway, and the constants that pruned channels
-leave behind travel along the same rows (see `hwprune.prune.surgery`).
+leave behind travel along the same rows (see `hwprune.prune.surgery`). Torch-Pruning 1.6.1, set the same cuts, was exact
+on SSD300, VGG16 and tiny-YOLOv3; of 262 single channels of random tables (as of our tests), 46 left a network that no
+longer runs, where a tensor meets itself in a join or a branch leads to no head, and it cannot trace SAM layers.
 """
 
 from collections.abc import Collection, Hashable, Sequence
