@@ -1,10 +1,12 @@
 // Maximum of neighbours in a sequence of ITEMS items of BEATS beats each:
-//   STRIDE 2: out[i] = max(in[2i], in[2i+1]), ITEMS/2 items (a last odd item is dropped)
-//   STRIDE 1: out[i] = max(in[i], in[i+1]), and the last item as it is: ITEMS items
+//   STRIDE 1: out[i] = max(in[i], in[i+1]), ITEMS - 1 items; with FIRST the first item leaves as it is before them, with LAST the last
+//             one behind them, but not both
+//   STRIDE 2: out[i] = max(in[2i], in[2i+1]), ITEMS/2 items; with FIRST the first item leaves as it is and the pairs begin behind it; a
+//             last item without a partner leaves as it is with LAST and is dropped without
 // One memory holds the last item; every arriving beat reads the word of the item before and overwrites it.
 //
-// With STRIDE 1 the last item of a sequence leaves by itself ("draining"): beside the first item of the next sequence when that is
-// there, without it when it is not. Draining beat d needs d >= beat; both move together at worst, so it always holds and input never
+// With STRIDE 1 and LAST the last item of a sequence leaves by itself ("draining"): beside the first item of the next sequence when that
+// is there, without it when it is not. Draining beat d needs d >= beat; both move together at worst, so it always holds and input never
 // waits for it: one beat in and one beat out a cycle, from sequence to sequence without a gap, and nothing stays behind.
 module pairwise_max #(
     parameter int unsigned ITEMS     = 4,
@@ -12,7 +14,9 @@ module pairwise_max #(
     parameter int unsigned PE        = 1,  // elements a beat
     parameter int unsigned ELEM_BITS = 8,
     parameter bit          SIGNED    = 0,
-    parameter int unsigned STRIDE    = 2
+    parameter int unsigned STRIDE    = 2,
+    parameter bit          FIRST     = 0,
+    parameter bit          LAST      = 0
 ) (
     input  logic                         ap_clk,
     input  logic                         ap_rst_n,
@@ -30,7 +34,10 @@ module pairwise_max #(
     if (STRIDE != 1 && STRIDE != 2) begin : g_check_stride
         $error("pairwise_max: STRIDE=%0d is neither 1 nor 2", STRIDE);
     end
-    if (ITEMS < STRIDE || BEATS < 1 || PE < 1 || ELEM_BITS < 1) begin : g_check_size
+    if (STRIDE == 1 && FIRST && LAST) begin : g_check_ends
+        $error("pairwise_max: with STRIDE=1 there is no time for both FIRST and LAST");
+    end
+    if (ITEMS + 32'(FIRST) + 32'(LAST) < 2 || ITEMS < 1 || BEATS < 1 || PE < 1 || ELEM_BITS < 1) begin : g_check_size
         $error("pairwise_max: ITEMS=%0d, BEATS=%0d, PE=%0d, ELEM_BITS=%0d leave nothing to compute", ITEMS, BEATS, PE, ELEM_BITS);
     end
 
@@ -45,7 +52,9 @@ module pairwise_max #(
 
     wire enable = !out_tvalid || out_tready;
     wire accept = in_tvalid && enable;
-    wire paired = accept && (STRIDE == 2 ? item[0] : item != '0);
+    // The second of a pair, or an item that leaves as it is: at one end of the sequence.
+    wire second = STRIDE == 2 ? item[0] != FIRST : item != '0 || FIRST;
+    wire end_item = (FIRST && item == '0) || (STRIDE == 2 && LAST && item == LAST_ITEM && !second);
 
     assign in_tready = enable;
 
@@ -64,14 +73,14 @@ module pairwise_max #(
                 beat <= beat == LAST_BEAT ? '0 : beat + 1'b1;
                 if (beat == LAST_BEAT) begin
                     item <= item == LAST_ITEM ? '0 : item + 1'b1;
-                    if (STRIDE == 1 && item == LAST_ITEM) draining <= 1'b1;
+                    if (STRIDE == 1 && LAST && item == LAST_ITEM) draining <= 1'b1;
                 end
             end
         end
     end
 
     logic [PE-1:0][ELEM_BITS-1:0] older, newer;
-    logic                         alone;
+    logic                         drained, alone;
 
     row_buffer #(
         .DEPTH(BEATS),
@@ -88,16 +97,17 @@ module pairwise_max #(
 
     always_ff @(posedge ap_clk) begin
         if (!ap_rst_n) out_tvalid <= 1'b0;
-        else if (enable) out_tvalid <= draining || paired;
+        else if (enable) out_tvalid <= draining || (accept && (second || end_item));
         if (enable) begin
-            newer <= in_tdata;
-            alone <= draining;
+            newer   <= in_tdata;
+            drained <= draining;
+            alone   <= end_item;
         end
     end
 
     for (genvar p = 0; p < PE; p++) begin : g_lane
         wire newer_wins = SIGNED ? $signed(newer[p]) > $signed(older[p]) : newer[p] > older[p];
-        assign out_tdata[p] = newer_wins && !alone ? newer[p] : older[p];
+        assign out_tdata[p] = !drained && (alone || newer_wins) ? newer[p] : older[p];
     end
 
 `ifndef SYNTHESIS

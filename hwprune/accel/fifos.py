@@ -84,9 +84,10 @@ def _rows_needed(node: NodeProto) -> int:
     operator = getCustomOp(node)
     match node.op_type:
         case "ConvolutionInputGenerator_rtl":
-            return int(operator.get_nodeattr("ConvKernelDim")[0])
+            kernel, dilation = operator.get_nodeattr("ConvKernelDim")[0], operator.get_nodeattr("Dilation")[0]
+            return int(dilation * (kernel - 1) + 1)
         case "MaxPool2d_rtl":
-            return 2
+            return operator.get_nodeattr("kernel")
         case "UpsampleNearestNeighbour_rtl":
             return 1
     return 0

@@ -16,6 +16,7 @@ from qonnx.custom_op.registry import getCustomOp
 
 from hwprune.accel.accelerator import HostAffine
 from hwprune.accel.draft import Draft
+from hwprune.accel.operators.pooling import check_pool
 from hwprune.accel.thresholds import activation_thresholds, elementwise_chain, sum_range, sum_type
 from hwprune.accel.windows import WindowShape
 from hwprune.errors import UserError
@@ -188,22 +189,16 @@ def _host_affine(qonnx: ModelWrapper, head: str, chain: list[NodeProto]) -> Host
 def _max_pool(low: Draft, node: NodeProto) -> None:
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     pads = list(attributes.get("pads", [0, 0, 0, 0]))
-    kernel, strides = attributes["kernel_shape"], attributes["strides"]
-    kept = strides == [2, 2] and pads == [0, 0, 0, 0]
-    same = strides == [1, 1] and pads == [0, 0, 1, 1]
-    if kernel != [2, 2] or not (kept or same):
-        raise UserError(
-            f"max-pool {node.output[0]!r}: window {kernel}, stride {strides}, padding (top, left, bottom, right) "
-            f"{pads}; the hardware has 2x2 windows with stride 2 and no padding, or with stride 1 padded right and "
-            "bottom"
-        )
-    source = low.read(node.input[0])
+    (kernel, _), (stride, _) = attributes["kernel_shape"], attributes["strides"]
+    layer, source = node.output[0], low.read(node.input[0])
     n, h, w, c = low.shapes[source]
-    stride, datatype = strides[0], low.types[source]
-    layer = node.output[0]
-    low.emit("MaxPool2d", f"{layer}_pool", [source], [layer], ifm_dim=[h, w], Channels=c, PE=1, stride=stride,
-             inputDataType=datatype.name)  # fmt: skip
-    low.made(layer, (n, h // stride, w // stride, c), datatype)
+    check_pool(layer, (h, w), kernel, stride, pads)
+    datatype = low.types[source]
+    low.emit("MaxPool2d", f"{layer}_pool", [source], [layer], ifm_dim=[h, w], Channels=c, PE=1, kernel=kernel,
+             stride=stride, Padding=pads, inputDataType=datatype.name)  # fmt: skip
+    top, left, bottom, right = pads
+    rows, columns = ((d - kernel) // stride + 1 for d in (top + h + bottom, left + w + right))
+    low.made(layer, (n, rows, columns, c), datatype)
 
 
 def _upsample(low: Draft, node: NodeProto) -> None:

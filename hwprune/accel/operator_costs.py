@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from hwprune.accel.folds import common_divisors, folds, misfits, mvau_folds, samvau_folds
 from hwprune.accel.operators import units
+from hwprune.accel.operators.pooling import pool_stages
 from hwprune.accel.operators.resources import is_block_rom
 from hwprune.accel.windows import WindowShape
 
@@ -226,11 +227,13 @@ class Padding:
 
 @dataclass(frozen=True)
 class Pool:
-    """Our max-pool; ``size`` is (height, width) of the input."""
+    """Our max-pool; ``size`` is (height, width) of the input, ``pads`` are (top, left, bottom, right)."""
 
     op: ClassVar[str] = "MaxPool2d_rtl"
     channels: int
+    kernel: int
     stride: int
+    pads: tuple[int, int, int, int]
     size: tuple[int, int]
     bits: int
 
@@ -239,9 +242,9 @@ class Pool:
         return _lanes(self.op, "Channels", self.channels, math.prod(self.size) * self.channels)
 
     def amounts(self, choice: Choice) -> Amounts:
-        """Row, pixel and comparisons."""
-        folds = self.channels // choice.pe
-        luts, blocks = units.pool_memory(*self.size, folds, choice.pe * self.bits, self.stride)
+        """Rows, pixels and comparisons."""
+        stages = pool_stages(self.size, self.channels // choice.pe, self.kernel, self.stride, self.pads)
+        luts, blocks = units.pool_memory(stages, choice.pe * self.bits)
         return Amounts(luts, 0, blocks)
 
 

@@ -27,8 +27,9 @@ from hwprune.accel.operator_costs import (
     choices,
     fold,
 )
+from hwprune.accel.operators.pooling import check_pool
 from hwprune.errors import UserError
-from hwprune.models.architecture import IMAGE, Architecture, Conv, Layer, MaxPool
+from hwprune.models.architecture import IMAGE, Architecture, Conv, Layer
 from hwprune.quant.precision import Precision
 
 SUM_SHARE = 0.2
@@ -202,8 +203,10 @@ class Predictor:
             case "conv":
                 return self._conv(layer, *sources)
             case "maxpool":
-                _check_pool(layer)
-                return self._add(f"{name}_pool", lambda c: Pool(c[source], layer.stride, size, bits), *sources)
+                left, right, top, bottom = layer.pad
+                window = layer.kernel, layer.stride, (top, left, bottom, right)
+                check_pool(name, size, *window)
+                return self._add(f"{name}_pool", lambda c: Pool(c[source], *window, size, bits), *sources)
             case "upsample":
                 return self._add(f"{name}_repeat", lambda c: Upsample(c[source], layer.factor, size, bits), *sources)
             case "concat":
@@ -269,12 +272,3 @@ class Predictor:
 def _sum_bits(most: int) -> int:
     """Signed bits of sums whose greatest magnitude would be ``most`` with all codes at their greatest."""
     return max(2, math.ceil(SUM_SHARE * most).bit_length() + 1)
-
-
-def _check_pool(layer: MaxPool) -> None:
-    kept, same = (2, (0, 0, 0, 0)), (1, (0, 1, 0, 1))
-    if layer.kernel != 2 or (layer.stride, layer.pad) not in (kept, same):
-        raise UserError(
-            f"max-pool {layer.name!r}: window {layer.kernel}, stride {layer.stride}, padding {layer.pad}; the hardware "
-            "has 2x2 windows with stride 2 and no padding, or with stride 1 padded right and bottom"
-        )

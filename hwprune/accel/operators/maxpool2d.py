@@ -1,23 +1,23 @@
-"""2x2 max-pool that buffers one row of maxima, without the sliding window that FINN's Pool needs before it."""
+"""Max-pool that buffers rows of maxima, without the sliding window that FINN's Pool needs before it."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from finn.custom_op.fpgadataflow.hwcustomop import HWCustomOp
 from qonnx.core.datatype import BaseDataType, DataType
 
 from hwprune.accel.operators.backend import StreamRTL
+from hwprune.accel.operators.pooling import PoolStage, pool_stages
 from hwprune.accel.operators.units import pool_memory
 
 
 class MaxPool2d(HWCustomOp):
-    """2x2 max-pool of NHWC feature maps.
+    """Max-pool of NHWC feature maps; a padded pixel never wins.
 
-    Stride 2 drops an odd last row or column. Stride 1 pads right and below with pixels that never win, so the output
-    has the size of the input.
-
-    Attributes of the node: ``ifm_dim`` [H, W], ``Channels``, ``PE`` (channels a beat, divides ``Channels``), ``stride``
-    (1 or 2), ``inputDataType``, ``numInputVectors`` (frames, default 1).
+    Attributes of the node: ``ifm_dim`` [H, W], ``Channels``, ``PE`` (channels a beat, divides ``Channels``), ``kernel``
+    (rows and columns of the window), ``stride`` (1 or 2), ``Padding`` [top, left, bottom, right], ``inputDataType``,
+    ``numInputVectors`` (frames, default 1).
     """
 
     def get_nodeattr_types(self) -> dict:
@@ -26,7 +26,9 @@ class MaxPool2d(HWCustomOp):
             "ifm_dim": ("ints", True, []),
             "Channels": ("i", True, 0),
             "PE": ("i", True, 1),
+            "kernel": ("i", False, 2),
             "stride": ("i", True, 2, {1, 2}),
+            "Padding": ("ints", False, [0, 0, 0, 0]),
             "inputDataType": ("s", True, ""),
             "numInputVectors": ("i", False, 1),
         }
@@ -37,17 +39,19 @@ class MaxPool2d(HWCustomOp):
         return (self.get_nodeattr("numInputVectors"), height, width, self.get_nodeattr("Channels"))
 
     def get_normal_output_shape(self, ind: int = 0) -> tuple[int, ...]:
-        """(N, H / stride, W / stride, C), rounded down."""
+        """(N, rows, columns, C) of windows; what is left over at the end is dropped."""
         frames, height, width, channels = self.get_normal_input_shape()
-        stride = self.get_nodeattr("stride")
-        return (frames, height // stride, width // stride, channels)
+        kernel, stride = self.get_nodeattr("kernel"), self.get_nodeattr("stride")
+        top, left, bottom, right = (int(pad) for pad in self.get_nodeattr("Padding"))
+        rows, columns = ((d - kernel) // stride + 1 for d in (top + height + bottom, left + width + right))
+        return (frames, rows, columns, channels)
 
     def get_folded_input_shape(self, ind: int = 0) -> tuple[int, ...]:
         """(N, H, W, C / PE, PE)."""
         return self._folded(self.get_normal_input_shape())
 
     def get_folded_output_shape(self, ind: int = 0) -> tuple[int, ...]:
-        """(N, H / stride, W / stride, C / PE, PE)."""
+        """(N, rows, columns, C / PE, PE)."""
         return self._folded(self.get_normal_output_shape())
 
     def _folded(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -77,12 +81,13 @@ class MaxPool2d(HWCustomOp):
         model.set_tensor_datatype(self.onnx_node.output[0], datatype)
 
     def get_exp_cycles(self) -> int:
-        """Cycles between two frames: one a beat of the input, for either stride."""
+        """Cycles between two frames: one a beat of the input, for any window."""
         return math.prod(self.get_folded_input_shape()[:-1])
 
     def execute_node(self, context, graph) -> None:
         """Compute with NumPy."""
-        context[self.onnx_node.output[0]] = max_pool_2x2(context[self.onnx_node.input[0]], self.get_nodeattr("stride"))
+        window = (self.get_nodeattr("kernel"), self.get_nodeattr("stride"), self.get_nodeattr("Padding"))
+        context[self.onnx_node.output[0]] = max_pool(context[self.onnx_node.input[0]], *window)
 
 
 class MaxPool2d_rtl(StreamRTL, MaxPool2d):  # noqa: N801 - SpecializeLayers looks for this suffix
@@ -93,10 +98,13 @@ class MaxPool2d_rtl(StreamRTL, MaxPool2d):  # noqa: N801 - SpecializeLayers look
 
     def check(self) -> None:
         """Refuse shapes, folds and data types without hardware."""
-        shape, stride = [int(d) for d in self.get_nodeattr("ifm_dim")], self.get_nodeattr("stride")
-        if len(shape) != 2 or min(shape) < stride:
-            self.fail(f"ifm_dim={shape} leaves no output with stride={stride}; it is [height, width]")
         self.require_fold("PE", self.get_nodeattr("Channels"))
+        try:
+            node_stages(self)
+        except ValueError as error:
+            size, pads = ([int(n) for n in self.get_nodeattr(name)] for name in ("ifm_dim", "Padding"))
+            window = f"kernel={self.get_nodeattr('kernel')}, stride={self.get_nodeattr('stride')}, Padding={pads}"
+            self.fail(f"{window} on ifm_dim={size} has no hardware: {error}")
         datatype = self.get_input_datatype()
         if not (datatype.is_integer() or datatype.is_fixed_point()):
             self.fail(f"inputDataType={datatype.name} is not compared as an integer; quantise the input")
@@ -104,6 +112,7 @@ class MaxPool2d_rtl(StreamRTL, MaxPool2d):  # noqa: N801 - SpecializeLayers look
     def rtl_parameters(self) -> dict[str, str | int]:
         """Parameters of ``maxpool2d``."""
         height, width = (int(d) for d in self.get_nodeattr("ifm_dim"))
+        top, left, bottom, right = (int(pad) for pad in self.get_nodeattr("Padding"))
         datatype = self.get_input_datatype()
         return {
             "HEIGHT": height,
@@ -113,12 +122,16 @@ class MaxPool2d_rtl(StreamRTL, MaxPool2d):  # noqa: N801 - SpecializeLayers look
             "ELEM_BITS": datatype.bitwidth(),
             # A bipolar 1 is +1 and a 0 is -1: they order as they are.
             "SIGNED": f"1'b{int(datatype.signed() and datatype != DataType['BIPOLAR'])}",
+            "KERNEL": self.get_nodeattr("kernel"),
             "STRIDE": self.get_nodeattr("stride"),
+            "PAD_TOP": top,
+            "PAD_LEFT": left,
+            "PAD_BOTTOM": bottom,
+            "PAD_RIGHT": right,
         }
 
     def _memory(self) -> tuple[int, int]:
-        _, height, width, folds, _ = self.get_folded_input_shape()
-        return pool_memory(height, width, folds, self.get_instream_width(), self.get_nodeattr("stride"))
+        return pool_memory(node_stages(self), self.get_instream_width())
 
     def bram_estimation(self, fpgapart: str) -> int:
         """18-Kbit block RAMs."""
@@ -129,12 +142,20 @@ class MaxPool2d_rtl(StreamRTL, MaxPool2d):  # noqa: N801 - SpecializeLayers look
         return self._memory()[0]
 
 
-def max_pool_2x2(values: np.ndarray, stride: int) -> np.ndarray:
-    """2x2 maxima of ``values`` (N, H, W, C): stride 2 without padding, or stride 1 padded right and below."""
-    if stride == 2:
-        even = values[:, : values.shape[1] // 2 * 2, : values.shape[2] // 2 * 2]
-        columns = np.maximum(even[:, 0::2], even[:, 1::2])
-        return np.maximum(columns[:, :, 0::2], columns[:, :, 1::2])
-    padded = np.pad(values, ((0, 0), (0, 1), (0, 1), (0, 0)), constant_values=-np.inf)
-    columns = np.maximum(padded[:, :-1], padded[:, 1:])
-    return np.maximum(columns[:, :, :-1], columns[:, :, 1:])
+def node_stages(node: MaxPool2d) -> tuple[PoolStage, ...]:
+    """What the hardware of a node consists of; ValueError says why it has none."""
+    _, height, width, folds, _ = node.get_folded_input_shape()
+    window = (
+        node.get_nodeattr("kernel"),
+        node.get_nodeattr("stride"),
+        [int(pad) for pad in node.get_nodeattr("Padding")],
+    )
+    return pool_stages((height, width), folds, *window)
+
+
+def max_pool(values: np.ndarray, kernel: int, stride: int, pads: Sequence[int]) -> np.ndarray:
+    """Maxima of the windows of ``values`` (N, H, W, C), padded (top, left, bottom, right) by pixels that never win."""
+    top, left, bottom, right = pads
+    padded = np.pad(values, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(1, 2))
+    return windows[:, ::stride, ::stride].max((-2, -1))

@@ -22,12 +22,22 @@ class MaxPool2d_hls(StreamHLS, MaxPool2d):  # noqa: N801 - FINN's naming
     def hls_parameters(self) -> dict[str, int | str]:
         """Parameters of ``maxpool2d``."""
         _, height, width, folds, pe = self.get_folded_input_shape()
-        element = cpp_type(self.get_input_datatype())
-        return {"HEIGHT": height, "WIDTH": width, "FOLDS": folds, "PE": pe, "TX": element}
+        sides = ("TOP", "LEFT", "BOTTOM", "RIGHT")
+        return {
+            "HEIGHT": height,
+            "WIDTH": width,
+            "KERNEL": self.get_nodeattr("kernel"),
+            "STRIDE": self.get_nodeattr("stride"),
+            **{side: int(pad) for side, pad in zip(sides, self.get_nodeattr("Padding"), strict=True)},
+            "FOLDS": folds,
+            "PE": pe,
+            "TX": cpp_type(self.get_input_datatype()),
+        }
 
     def hls_call(self) -> str:
         """The call."""
-        return f"hwprune::maxpool2d_stride{self.get_nodeattr('stride')}<HEIGHT, WIDTH, FOLDS, PE, TX>(in0_V, out0_V);"
+        window = "HEIGHT, WIDTH, KERNEL, STRIDE, TOP, LEFT, BOTTOM, RIGHT"
+        return f"hwprune::maxpool2d<{window}, FOLDS, PE, TX>(in0_V, out0_V);"
 
 
 class UpsampleNearestNeighbour_hls(StreamHLS, UpsampleNearestNeighbour):  # noqa: N801 - FINN's naming

@@ -5,9 +5,11 @@ A beat's ``bits`` are those of all its lanes; ``folds`` are the beats of a pixel
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hwprune.accel.operators import resources
+from hwprune.accel.operators.pooling import PoolStage
 
 _PRODUCT_LUTS = {True: 17.4, False: 24.0}
 """Of the adder trees behind the DSP slices, a product; whether both factors have at most 4 bits."""
@@ -115,12 +117,11 @@ def duplicate_luts(outputs: int, bits: int) -> int:
     return outputs * resources.skid_luts(bits) + 1
 
 
-def pool_memory(height: int, width: int, folds: int, bits: int, stride: int) -> tuple[int, int]:
-    """LUTs and 18-Kbit block RAMs of ``maxpool2d.sv`` on maps of this size: the pixel and the row before, a comparison
-    and a selection a lane, counters, and the skid buffer."""
-    depths = folds, width // stride * folds
-    counters = [height, width, *depths, *(depths if stride == 1 else ())]  # with stride 1 also those of the drains
-    memories = sum(resources.memory_luts(depth, bits) for depth in depths)
-    logic = 2.5 * bits + 1.25 * resources.counter_bits(*counters)
+def pool_memory(stages: Sequence[PoolStage], bits: int) -> tuple[int, int]:
+    """LUTs and 18-Kbit block RAMs of ``maxpool2d.sv``: for each stage the item before, a comparison and a selection a
+    lane, and counters; and the skid buffer."""
+    counters = [count for stage in stages for count in (stage.items, stage.beats, *[stage.beats] * stage.drains)]
+    memories = sum(resources.memory_luts(stage.beats, bits) for stage in stages)
+    logic = 1.25 * (bits * len(stages) + resources.counter_bits(*counters))
     luts = math.ceil(memories + logic + resources.skid_luts(bits))
-    return luts, sum(resources.memory_bram18(depth, bits) for depth in depths)
+    return luts, sum(resources.memory_bram18(stage.beats, bits) for stage in stages)

@@ -38,7 +38,7 @@ AHEAD = 48
 PORTS = 8
 """Most streams on one side of an operator."""
 PARAMETERS = 32
-STATE = 32
+STATE = 64
 
 # What a kernel returns: DONE_HERE, or WAIT_INPUT + port, or WAIT_OUTPUT + port
 FINISHED = 0

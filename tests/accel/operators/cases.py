@@ -10,6 +10,7 @@ from onnx import helper
 from qonnx.core.datatype import DataType
 from qonnx.custom_op.registry import getCustomOp
 
+from hwprune.accel.operators.pooling import pool_stages
 from tests.accel.operators.bench import pack
 
 
@@ -87,9 +88,9 @@ def golden(op, arrays: list[np.ndarray]) -> list[np.ndarray]:
         return [values] * len(op.onnx_node.output)
     images = torch.tensor(values.reshape(-1, *values.shape[2:])).permute(0, 3, 1, 2).double()
     if kind == "MaxPool2d":
-        stride = op.get_nodeattr("stride")
-        padded = F.pad(images, (0, 1, 0, 1), value=-math.inf) if stride == 1 else images
-        result = F.max_pool2d(padded, 2, stride)
+        top, left, bottom, right = op.get_nodeattr("Padding")
+        padded = F.pad(images, (left, right, top, bottom), value=-math.inf)
+        result = F.max_pool2d(padded, op.get_nodeattr("kernel"), op.get_nodeattr("stride"))
     else:
         result = F.interpolate(images, scale_factor=op.get_nodeattr("HO") // op.get_nodeattr("HI"), mode="nearest")
     result = result.permute(0, 2, 3, 1).numpy().astype(np.int64)
@@ -104,25 +105,37 @@ def _type(rng: np.random.Generator) -> str:
     return f"{rng.choice(['INT', 'UINT'])}{rng.integers(2, 10)}"
 
 
-def max_pools(rng: np.random.Generator, count: int = 20) -> list:
-    """(height, width, channels, PE, stride, type); odd and minimal sizes, one beat a pixel, wide beats first."""
+def max_pools(rng: np.random.Generator, count: int = 30) -> list:
+    """(height, width, channels, PE, kernel, stride, padding, type); odd and minimal sizes, one beat a pixel, wide
+    beats, and the pools of SSD first."""
+    right_and_below, right, around = (0, 0, 1, 1), (0, 0, 0, 1), (1, 1, 1, 1)
     settings = [
-        (1, 1, 1, 1, 1, "UINT4"),
-        (1, 5, 2, 1, 1, "INT4"),
-        (5, 1, 6, 2, 1, "UINT3"),
-        (2, 2, 1, 1, 2, "UINT1"),
-        (3, 5, 4, 4, 2, "INT4"),
-        (2, 7, 30, 30, 1, "INT5"),
-        (3, 3, 24, 24, 2, "UINT8"),
-        (4, 4, 2, 2, 1, "BIPOLAR"),
+        (1, 1, 1, 1, 2, 1, right_and_below, "UINT4"),
+        (1, 5, 2, 1, 2, 1, right_and_below, "INT4"),
+        (5, 1, 6, 2, 2, 1, right_and_below, "UINT3"),
+        (2, 2, 1, 1, 2, 2, (0,) * 4, "UINT1"),
+        (3, 5, 4, 4, 2, 2, (0,) * 4, "INT4"),
+        (2, 7, 30, 30, 2, 1, right_and_below, "INT5"),
+        (3, 3, 24, 24, 2, 2, (0,) * 4, "UINT8"),
+        (4, 4, 2, 2, 2, 1, right_and_below, "BIPOLAR"),
+        (5, 3, 4, 2, 2, 2, right_and_below, "UINT4"),
+        (4, 5, 3, 1, 2, 2, right, "INT4"),
+        (5, 4, 4, 2, 3, 1, around, "UINT4"),
+        (1, 1, 2, 1, 3, 1, around, "INT3"),
+        (5, 6, 2, 2, 3, 2, around, "INT4"),
+        (2, 1, 3, 3, 2, 2, around, "UINT2"),
     ]
     while len(settings) < count:
-        stride, channels = int(rng.integers(1, 3)), int(rng.integers(1, 9))
-        height, width = (int(d) for d in rng.integers(stride, 9, 2))
-        settings.append((height, width, channels, _fold(rng, channels), stride, _type(rng)))
+        kernel, stride, channels = int(rng.integers(2, 5)), int(rng.integers(1, 3)), int(rng.integers(1, 9))
+        height, width, *pads = (int(n) for n in (*rng.integers(1, 9, 2), *rng.integers(0, kernel, 4)))
+        try:
+            pool_stages((height, width), 1, kernel, stride, pads)
+        except ValueError:
+            continue
+        settings.append((height, width, channels, _fold(rng, channels), kernel, stride, pads, _type(rng)))
     return [
-        operator("MaxPool2d_rtl", ifm_dim=[h, w], Channels=c, PE=pe, stride=s, inputDataType=t)
-        for h, w, c, pe, s, t in settings[:count]
+        operator("MaxPool2d_rtl", ifm_dim=[h, w], Channels=c, PE=pe, kernel=k, stride=s, Padding=pads, inputDataType=t)
+        for h, w, c, pe, k, s, pads, t in settings[:count]
     ]
 
 
@@ -181,6 +194,6 @@ MAKERS = {"maxpool2d": max_pools, "upsample": upsamplings, "concat": concats, "d
 
 
 def make_cases(kind: str) -> list[Case]:
-    """The twenty cases of one operator, the same in every run."""
+    """The twenty or more cases of one operator, the same in every run."""
     rng = np.random.default_rng([20, *kind.encode()])
     return [Case(f"{kind}_{k}", op) for k, op in enumerate(MAKERS[kind](rng))]

@@ -40,7 +40,8 @@ def branches(channels=6, size=8):
 
     pool = dict(Channels=channels, PE=1, inputDataType="UINT4")
     nodes = [
-        node("MaxPool2d", "same", ["x"], ["a"], ifm_dim=[size, size], stride=1, **pool),
+        node("MaxPool2d", "same", ["x"], ["a"], ifm_dim=[size, size], stride=1, Padding=[0, 0, 1, 1],
+             **pool),
         node("DuplicateStreams", "fork", ["a"], ["b", "c"], NumChannels=channels, PE=1, NumOutputStreams=2,
              inputDataType="UINT4", numInputVectors=[1, size, size], outFIFODepths=[2, 2]),
         node("MaxPool2d", "down", ["b"], ["d"], ifm_dim=[size, size], stride=2, **pool),
@@ -95,7 +96,8 @@ def test_execution_of_either_form_is_right():
     from finn.core.onnx_exec import execute_onnx
 
     x = np.random.default_rng(0).integers(0, 16, (1, 8, 8, 6)).astype(np.float32)
-    (same,) = golden(operator("MaxPool2d_rtl", ifm_dim=[8, 8], Channels=6, PE=1, stride=1), [x[None]])
+    pool = operator("MaxPool2d_rtl", ifm_dim=[8, 8], Channels=6, PE=1, stride=1, Padding=[0, 0, 1, 1])
+    (same,) = golden(pool, [x[None]])
     down = same[0].reshape(1, 4, 2, 4, 2, 6).max(axis=(2, 4))
     expected = np.concatenate([down.repeat(2, axis=1).repeat(2, axis=2), same[0]], axis=-1)
     for model in (branches(), specialised()):
@@ -143,13 +145,19 @@ def test_converters_fifos_cycles_and_code_for_different_folds():
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(1, 2), st.integers(2, 7), st.integers(2, 7), st.integers(1, 4), st.integers(1, 2), st.randoms())
-def test_numpy_pool_is_pytorchs(frames, height, width, channels, stride, random):
-    shape = (frames, height, width, channels)
+@given(
+    st.tuples(st.integers(1, 2), st.integers(4, 7), st.integers(4, 7), st.integers(1, 4)),
+    st.integers(2, 4),
+    st.integers(1, 2),
+    st.lists(st.integers(0, 1), min_size=4, max_size=4),
+    st.randoms(),
+)
+def test_numpy_pool_is_pytorchs(shape, kernel, stride, pads, random):
     x = np.random.default_rng(random.getrandbits(32)).integers(-8, 8, shape).astype(np.float32)
+    frames, height, width, channels = shape
     op = operator(
-        "MaxPool2d", ifm_dim=[height, width], Channels=channels, PE=1, stride=stride, inputDataType="INT4",
-        numInputVectors=frames,
+        "MaxPool2d", ifm_dim=[height, width], Channels=channels, PE=1, kernel=kernel, stride=stride, Padding=pads,
+        inputDataType="INT4", numInputVectors=frames,
     )  # fmt: skip
     context = {"i0": x}
     op.execute_node(context, None)
@@ -162,6 +170,12 @@ def test_numpy_pool_is_pytorchs(frames, height, width, channels, stride, random)
 REFUSED = [
     ("MaxPool2d_rtl", {}, dict(ifm_dim=[4, 4], Channels=6, PE=4, stride=2, inputDataType="UINT4"), "PE=4"),
     ("MaxPool2d_rtl", {}, dict(ifm_dim=[1, 4], Channels=6, PE=2, stride=2, inputDataType="UINT4"), r"ifm_dim=\[1, 4\]"),
+    (
+        "MaxPool2d_rtl",
+        {},
+        dict(ifm_dim=[4, 4], Channels=6, PE=2, kernel=3, stride=1, Padding=[2, 0, 1, 0], inputDataType="UINT4"),
+        r"Padding=\[2, 0, 1, 0\] on .* the padding is too wide",
+    ),
     ("MaxPool2d_rtl", {}, dict(ifm_dim=[4, 4], Channels=6, PE=2, stride=2, inputDataType="FLOAT32"), "FLOAT32"),
     (
         "UpsampleNearestNeighbour_rtl",

@@ -19,7 +19,21 @@ PART = "xc7z020clg400-1"
 # Each operator, in LUT-RAM and in block RAM.
 DESIGNS = {
     "pool_bram": ("MaxPool2d_rtl", {}, dict(ifm_dim=[416, 416], Channels=16, PE=2, stride=2, inputDataType="INT4")),
-    "pool_same": ("MaxPool2d_rtl", {}, dict(ifm_dim=[13, 13], Channels=64, PE=4, stride=1, inputDataType="UINT4")),
+    "pool_same": (
+        "MaxPool2d_rtl",
+        {},
+        dict(ifm_dim=[13, 13], Channels=64, PE=4, stride=1, Padding=[0, 0, 1, 1], inputDataType="UINT4"),
+    ),
+    "pool_3x3": (
+        "MaxPool2d_rtl",
+        {},
+        dict(ifm_dim=[19, 19], Channels=64, PE=4, kernel=3, stride=1, Padding=[1, 1, 1, 1], inputDataType="UINT4"),
+    ),
+    "pool_ceil": (
+        "MaxPool2d_rtl",
+        {},
+        dict(ifm_dim=[75, 75], Channels=64, PE=2, stride=2, Padding=[0, 0, 1, 1], inputDataType="UINT4"),
+    ),
     "upsample": (
         "UpsampleNearestNeighbour_rtl",
         {},

@@ -23,7 +23,7 @@ def registered():
     operators.register()
 
 
-@pytest.mark.parametrize(("kind", "count"), [("maxpool2d", 14), ("upsample", 12), ("concat", 12), ("duplicate", 12)])
+@pytest.mark.parametrize(("kind", "count"), [("maxpool2d", 22), ("upsample", 12), ("concat", 12), ("duplicate", 12)])
 def test_every_beat_of_many_shapes(kind, count, tmp_path):
     rng = np.random.default_rng(1)
     instances = own_cases(kind, rng, count)
@@ -35,7 +35,8 @@ def test_every_beat_of_many_shapes(kind, count, tmp_path):
 
 
 FIFO = {"ram_style": "auto", "dataType": "UINT4"}
-POOL = {"Channels": 1, "PE": 1, "stride": 1, "inputDataType": "UINT4"}
+POOL = {"Channels": 1, "PE": 1, "stride": 1, "Padding": [0, 0, 1, 1], "inputDataType": "UINT4"}
+WIDER = POOL | {"kernel": 3, "Padding": [1, 1, 1, 1]}
 UP = {"NumChannels": 1, "SIMD": 1, "inputDataType": "UINT4"}
 SEARCH = {"NumChannels": 1, "PE": 1, "numSteps": 3, "inputDataType": "UINT4", "weightDataType": "UINT4",
           "outputDataType": "UINT2", "deep_pipeline": 0}  # fmt: skip
@@ -58,6 +59,9 @@ LOOPS = [
     # a row, and five beats of the next, which make four maxima: two in the skid buffer, one behind each stage.
     ("MaxPool2d_rtl", {**POOL, "ifm_dim": [2, 7]}, 14, 14, False),
     ("MaxPool2d_rtl", {**POOL, "ifm_dim": [2, 8]}, 16, 16, True),
+    # the same, and a beat behind each of two more stages.
+    ("MaxPool2d_rtl", {**WIDER, "ifm_dim": [2, 9]}, 18, 18, False),
+    ("MaxPool2d_rtl", {**WIDER, "ifm_dim": [2, 10]}, 20, 20, True),
 ]
 
 
