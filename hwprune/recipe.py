@@ -184,6 +184,8 @@ class Recipe(_Section):
         prune = {key: value for key, value in content["prune"].items() if key != "rounds"}
         if "phases" in prune:
             prune["phases"] = prune["phases"][round]
+        if prune.get("budget"):
+            prune["predicted"] = {"bits": Precision.of(self.quantize).model_dump(), "neurons": list(neurons.items())}
         if stage == "sparsify":  # the penalty, not what is chosen afterwards
             prune = {key: value for key, value in prune.items() if key in ("method", "phases")}
         return content | {"model": model, "prune": prune}
@@ -313,7 +315,7 @@ def _did_you_mean(word: str, allowed: list[str]) -> str:
 
 def _purpose(model: type[BaseModel] | None, way: Keys) -> str:
     field = model.model_fields.get(str(way[-1])) if model else None
-    return f": {field.description}" if field and field.description else ""
+    return f": {' '.join(field.description.split())}" if field and field.description else ""
 
 
 def _locate(loc: tuple[str | int, ...], document: Document) -> tuple[Keys, type[BaseModel] | None]:

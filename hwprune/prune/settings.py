@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, model_validator
 
+from hwprune.prune.budget import WidthBudget
+
 _Strength = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Drop = Annotated[float, Field(ge=0, le=1)]
 _Sparsity = Annotated[float, Field(gt=0, le=1)]
@@ -16,7 +18,10 @@ class SparsifySettings(BaseModel):
     knob here counts and nothing is trained."""
 
     model_config = _CONFIG
-    l1: _Strength | Annotated[tuple[_Strength, ...], Field(min_length=1)] = 1e-4
+    l1: Annotated[
+        Annotated[_Strength, Tag("number")] | Annotated[tuple[_Strength, ...], Field(min_length=1), Tag("list")],
+        Discriminator(lambda value: "list" if isinstance(value, list | tuple) else "number"),
+    ] = 1e-4
     """Strength of the L1 penalty, lambda. Liu et al. (slimming) used 1e-4 and 1e-5 with SGD. Of a list, each is tried,
     the greatest first, for all `epochs`; the first that costs no more than `max_drop` is taken (Singh et al., section
     3.3: lambda such that the score drops by at most epsilon)."""
@@ -52,7 +57,13 @@ class _Rounds(WidthSettings):
     of the channels that are there then."""
 
 
-class SlimmingSettings(_Rounds):
+class _Budgeted(_Rounds):
+    budget: WidthBudget | None = None
+    """What the accelerator may take and how fast it must be: the widths are then those that lose the least importance
+    within it, and `fraction` does not count."""
+
+
+class SlimmingSettings(_Budgeted):
     """Network slimming (Liu et al., ICCV 2017): the channels whose batch norms have the least scales, by one threshold
     for the whole network."""
 
@@ -118,7 +129,7 @@ class _Share(_Rounds):
         return width - round(self.fraction * width)
 
 
-class L1NormSettings(_Share):
+class L1NormSettings(_Share, _Budgeted):
     """The L1 norm of filters (Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017): of each layer those
     whose weights have the least sum of magnitudes."""
 

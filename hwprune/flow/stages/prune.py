@@ -7,13 +7,18 @@ from hwprune.flow.stages import common
 def run(context: StageContext) -> Outcome:
     """Choose the channels that stay, cut the network down to them, and measure what is left."""
     from hwprune.files import write_json
+    from hwprune.flow.stages.budget import choose_for_budget
     from hwprune.models.store import save_model
     from hwprune.prune.report import compare
     from hwprune.prune.surgery import prune
 
     network, head = common.load_checkpoint(context.inputs["sparsify"])
     method, score = common.pruning(context, network), common.scorer(context, head)
-    kept = method.choose(network.eval(), context.round, score)
+    network.eval()
+    if getattr(context.recipe.prune, "budget", None):
+        kept, method.found = choose_for_budget(context, network, head)
+    else:
+        kept = method.choose(network, context.round, score)
     small = prune(network, kept)
     change = compare(network.architecture, small.architecture, *head.image_size)
     save_model(context.folder, small, head)
