@@ -16,6 +16,7 @@ from hwprune.prune.settings import (
     UniformSettings,
     hardware_width,
 )
+from hwprune.yaml_places import show
 
 Problem = tuple[tuple[str | int, ...], str]
 """The way to a field below `prune`, and what is wrong with it."""
@@ -29,7 +30,7 @@ def check(settings: PruneSettings, architecture: Architecture) -> None:
     UserError
         With everything that `problems` finds.
     """
-    found = [f"{'.'.join(map(str, ('prune', *way)))}: {message}" for way, message in problems(settings, architecture)]
+    found = [f"{show(('prune', *way))}: {message}" for way, message in problems(settings, architecture)]
     if found:
         raise UserError("; ".join(found))
 
@@ -77,7 +78,7 @@ def _phases(settings: MultiLayerSettings, architecture: Architecture) -> Iterato
         for i, j, both in shared(settings.phases, architecture):
             yield (
                 ("phases", j),
-                f"shares {', '.join(both)} with phases.{i}; two sets may share the layer that ends one and begins the "
+                f"shares {', '.join(both)} with phases[{i}]; two sets may share the layer that ends one and begins the "
                 "other, and no more",
             )
     if "fully_connected" in settings.model_fields_set:
