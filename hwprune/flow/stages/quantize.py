@@ -15,6 +15,7 @@ def run(context: StageContext) -> Outcome:
     from hwprune.detect.evaluate import evaluate
     from hwprune.flow.detections import save_detections
     from hwprune.quant.calibrate import calibrate
+    from hwprune.quant.hardware_form import hardware_form
     from hwprune.quant.integer import freeze, integer_predictor
     from hwprune.quant.network import QuantNetwork
     from hwprune.quant.precision import Precision
@@ -22,9 +23,10 @@ def run(context: StageContext) -> Outcome:
     from hwprune.sam.blend import blend, unblend
     from hwprune.train.loop import fit
 
-    float_network, head = common.load_checkpoint(context.inputs["finetune"])
+    teacher, head = common.load_checkpoint(context.inputs["finetune"])
     splits, train_set = common.open_data(context)
     settings = context.recipe.quantize
+    float_network = hardware_form(teacher, splits.train)
 
     def quantised(network: "Network") -> QuantNetwork:
         return QuantNetwork(network.architecture, Precision.of(settings)).start_from(network)
@@ -37,7 +39,7 @@ def run(context: StageContext) -> Outcome:
     calibrate(network, splits.train)
     trained = fit(
         network, train_set, splits.val, head, settings, context.folder,
-        seed=context.recipe.seed, name="quantize", teacher=float_network,
+        seed=context.recipe.seed, name="quantize", teacher=teacher,
     )  # fmt: skip
     unblend(network)
     integer = freeze(network)
