@@ -141,10 +141,10 @@ def test_killed_at_every_change_on_the_disk(tmp_path, monkeypatch, before, capfd
 
 
 @contextmanager
-def started(recipe: Path, out: Path | str, command: str = "run") -> Iterator[subprocess.Popen]:
-    """`hwprune COMMAND RECIPE --out OUT` in a process group of its own, which is gone when the block ends."""
+def started(recipe: Path, out: Path | str, command: str = "run", *more: str) -> Iterator[subprocess.Popen]:
+    """`hwprune COMMAND RECIPE --out OUT ...` in a process group of its own, which is gone when the block ends."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "hwprune.cli", command, str(recipe), "--out", str(out)],
+        [sys.executable, "-m", "hwprune.cli", command, str(recipe), "--out", str(out), *more],
         cwd=recipe.parent,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -167,9 +167,9 @@ def finish(recipe: Path, out: Path | str, command: str = "run") -> tuple[int, st
         return process.returncode, said, errors
 
 
-def kill_when(seen: Callable[[], bool], recipe: Path, out: Path, command: str = "run") -> str:
+def kill_when(seen: Callable[[], bool], recipe: Path, out: Path, command: str = "run", *more: str) -> str:
     """Start a run, kill it as soon as ``seen``, and give what it had printed until then."""
-    with started(recipe, out, command) as process:
+    with started(recipe, out, command, *more) as process:
         while not seen():
             assert process.poll() is None, "the run ended before it could be killed:\n" + "".join(process.communicate())
             time.sleep(0.002)
