@@ -1,6 +1,4 @@
-"""From raw head outputs to boxes: darknet's decoding, then non-maximum suppression class by class."""
-
-from collections.abc import Callable
+"""From raw head outputs to boxes: darknet's decoding, then non-maximum suppression class by class (for any head)."""
 
 import torch
 from torch import Tensor
@@ -110,34 +108,3 @@ def select(boxes: Tensor, scores: Tensor, size: tuple[int, int], score_threshold
     corners = boxes[box].clamp(min=0).minimum(boxes.new_tensor([width, height, width, height]))
     keep = batched_nms(corners, score, label, IOU_THRESHOLD)[:MAX_DETECTIONS]
     return {"boxes": corners[keep], "scores": score[keep], "labels": label[keep]}
-
-
-@torch.no_grad()
-def detect(
-    predict: Callable[[Tensor], list[Tensor]], images: Tensor, head: HeadSpec, score_threshold: float = 0.25
-) -> list[dict[str, Tensor]]:
-    """Detections of every image.
-
-    Parameters
-    ----------
-    predict
-        From uint8 images (N, 3, H, W) to raw head outputs.
-    images
-        uint8 (N, 3, H, W) of the head's image size.
-    head
-        How to read the outputs.
-    score_threshold
-        Lowest score (objectness times class probability) that counts.
-
-    Returns
-    -------
-    list of dict
-        For each image, `boxes` float32 (n, 4) in pixels, `scores` float32 (n,), `labels` int64 (n,), best first.
-    """
-    outputs = [raw.detach().float().cpu().contiguous() for raw in predict(images)]
-    detections = []
-    # Image by image: vectorised arithmetic may round otherwise in another batch.
-    for i in range(len(images)):
-        boxes, scores = decode([raw[i : i + 1] for raw in outputs], head)
-        detections.append(select(boxes[0], scores[0], head.image_size, score_threshold))
-    return detections

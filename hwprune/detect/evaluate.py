@@ -1,15 +1,14 @@
-"""Mean average precision of a detector, from its head outputs alone."""
+"""How good a network is, from its head outputs alone."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from torchmetrics.detection import MeanAveragePrecision
 
 from hwprune.data.progress import track_slow
-from hwprune.detect.decode import MAX_DETECTIONS, detect
-from hwprune.detect.head import HeadSpec
+from hwprune.detect.heads import Head
+from hwprune.detect.kinds import kind_of
 
 SCORE_THRESHOLD = 0.005
 """Low, since the mean average precision ranks by score: a box of small score costs nothing if it is true."""
@@ -21,7 +20,7 @@ def to_pixels(images: Tensor) -> Tensor:
 
 
 def predictor(network: nn.Module) -> Callable[[Tensor], list[Tensor]]:
-    """What `evaluate` and `detect` call: uint8 images in, raw head outputs of the network in eval mode out."""
+    """What `evaluate` and `find` call: uint8 images in, raw head outputs of the network in eval mode out."""
 
     @torch.no_grad()
     def predict(images: Tensor) -> list[Tensor]:
@@ -41,53 +40,49 @@ def collate(samples: list[tuple[Tensor, dict]]) -> tuple[Tensor, list[dict]]:
     return torch.stack(images), list(targets)
 
 
-def mean_average_precision(detections: list[dict], targets: list[dict], classes: tuple[str, ...]) -> dict:
-    """COCO's mean average precision of detections against targets, image by image.
+def find(
+    predict: Callable[[Tensor], list[Tensor]], images: Tensor, head: Head, least_score: float = 0.25
+) -> list[dict[str, Tensor]]:
+    """What a network finds in images.
 
     Parameters
     ----------
-    detections
-        For each image, `boxes` (n, 4) corners in pixels, `scores` (n,), `labels` (n,).
-    targets
-        For each image, `boxes` (m, 4) and `labels` (m,).
-    classes
-        Names, in the order of the labels.
+    predict
+        From uint8 images (N, 3, H, W) to raw head outputs.
+    images
+        uint8 (N, 3, H, W) of the head's image size.
+    head
+        How to read the outputs.
+    least_score
+        Detections of a smaller score are left out; of a classifier the likeliest classes count, whatever their score.
 
     Returns
     -------
-    dict
-        `map50` (at IoU 0.5), `map` (mean over IoU 0.5 to 0.95), floats in 0..1, and `per_class`, the AP at IoU 0.5 by
-        name, None for a class that the targets lack. With no target box at all, `map50` and `map` are 0.
+    list of dict
+        For each image `labels` int64 (n,) and `scores` float32 (n,), best first; of a detector `boxes` too, float32
+        (n, 4) corners in pixels.
     """
-    metric = MeanAveragePrecision(backend="faster_coco_eval", extended_summary=True,
-                                  max_detection_thresholds=[1, 10, MAX_DETECTIONS])  # fmt: skip
-    result = metric(detections, targets)
-    per_class = dict.fromkeys(classes)
-    # (IoU, recall, class, area, detections): at IoU 0.5, any area, all detections; -1 where the class has no target.
-    precision = result["precision"][0, :, :, 0, -1].mean(0)
-    for label, ap in zip(result["classes"].reshape(-1).tolist(), precision.tolist(), strict=True):
-        per_class[classes[label]] = ap if ap >= 0 else None
-    return {
-        "map50": max(result["map_50"].item(), 0.0),
-        "map": max(result["map"].item(), 0.0),
-        "per_class": per_class,
-    }
+    read = kind_of(head).read
+    with torch.no_grad():
+        outputs = [raw.detach().float().cpu().contiguous() for raw in predict(images)]
+        # Image by image: vectorised arithmetic may round otherwise in another batch.
+        return [read([raw[i : i + 1] for raw in outputs], head, least_score) for i in range(len(images))]
 
 
 def evaluate(
     predict: Callable[[Tensor], list[Tensor]],
     dataset: Dataset,
-    head: HeadSpec,
+    head: Head,
     *,
     batch_size: int = 16,
     progress: bool = True,
 ) -> dict:
-    """Mean average precision of a detector on a data set; the same head outputs give the same figures to the last bit.
+    """The figures of a network on a data set; the same head outputs give the same figures to the last bit.
 
     Parameters
     ----------
     predict
-        From uint8 images (N, 3, H, W) to the raw head outputs, float (N, A*(5+C), rows, columns) each: a network, its
+        From uint8 images (N, 3, H, W) to the raw head outputs, float (N, channels, rows, columns) each: a network, its
         quantised twin, or an accelerator.
     dataset
         Of (image uint8 (3, H, W), target) samples.
@@ -101,11 +96,13 @@ def evaluate(
     Returns
     -------
     dict
-        As `mean_average_precision`, and `images`, the number of images.
+        `images`, the number of images, and for a detector what
+        `hwprune.detect.average_precision.mean_average_precision` gives, for a classifier what
+        `hwprune.detect.classify.accuracy` gives; the figure that counts is called as `head.metric`.
     """
     loader = DataLoader(dataset, batch_size, collate_fn=collate)
-    detections, targets = [], []
+    found, targets = [], []
     for images, batch in track_slow(loader, "evaluate", len(loader)) if progress else loader:
-        detections += detect(predict, images, head, SCORE_THRESHOLD)
+        found += find(predict, images, head, SCORE_THRESHOLD)
         targets += batch
-    return mean_average_precision(detections, targets, head.classes) | {"images": len(targets)}
+    return kind_of(head).measure(found, targets, head.classes) | {"images": len(targets)}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
@@ -26,6 +26,8 @@ class HeadSpec(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    metric: ClassVar[str] = "map50"
+    kind: Literal["yolo"] = "yolo"
     classes: Annotated[tuple[str, ...], Field(min_length=1)]
     anchors: Annotated[
         tuple[Annotated[tuple[tuple[Length, Length], ...], Field(min_length=1)], ...], Field(min_length=1)

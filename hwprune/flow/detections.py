@@ -1,8 +1,8 @@
-"""Detections on a few validation images, as files: what the report draws.
+"""What is found on a few validation images, as files: what the report draws.
 
 ``detections.json`` is ``{level, classes, images: [{image, truth, predictions}]}``; ``image`` is the path of a PNG seen
 from the file, a truth is ``{box, label}``, a prediction ``{box, label, score}``, a box (x0, y0, x1, y1) in pixels of
-that image, a label an index into ``classes``.
+that image, or null where classes are told and not places, a label an index into ``classes``.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import Dataset
 
-    from hwprune.detect.head import HeadSpec
+    from hwprune.detect.heads import Head
 
 FILE = "detections.json"
 MOST_IMAGES = 12
@@ -32,9 +32,9 @@ class _Model(BaseModel):
 
 
 class Truth(_Model):
-    """An object that is there."""
+    """An object that is there; without a box, what the image shows."""
 
-    box: Box
+    box: Box | None = None
     label: Annotated[int, Field(ge=0)]
 
 
@@ -65,7 +65,7 @@ def save_detections(
     level: str,
     predict: "Callable[[Tensor], list[Tensor]]",
     dataset: "Dataset",
-    head: "HeadSpec",
+    head: "Head",
     count: int = MOST_IMAGES,
 ) -> tuple[Path, ...]:
     """Run ``predict`` on images spread evenly over a data set, and store them with what was found.
@@ -77,7 +77,7 @@ def save_detections(
     level
         What ``predict`` stands for.
     predict
-        From uint8 images (1, 3, H, W) to the raw head outputs, float (1, A*(5+C), rows, columns) each.
+        From uint8 images (1, 3, H, W) to the raw head outputs, float (1, channels, rows, columns) each.
     dataset
         Of (uint8 image (3, H, W), target) samples.
     head
@@ -92,7 +92,8 @@ def save_detections(
     """
     from PIL import Image
 
-    from hwprune.detect.decode import detect
+    from hwprune.detect.evaluate import find
+    from hwprune.detect.kinds import kind_of
 
     examples, paths = [], []
     count = min(count, len(dataset))
@@ -102,25 +103,32 @@ def save_detections(
         with atomic_write(path) as temporary:
             Image.fromarray(image.permute(1, 2, 0).contiguous().numpy()).save(temporary, format="PNG")
         paths.append(path)
-        (found,) = detect(predict, image[None], head, LEAST_SCORE)
+        (found,) = find(predict, image[None], head, LEAST_SCORE)
+        labels = kind_of(head).labels(target).tolist()
         examples.append(
             Example(
                 image=path.relative_to(folder),
                 truth=[
-                    Truth(box=box, label=label)
-                    for box, label in zip(target["boxes"].tolist(), target["labels"].tolist(), strict=True)
+                    Truth(box=box, label=label) for box, label in zip(_boxes(target, len(labels)), labels, strict=True)
                 ],
                 predictions=[
                     Prediction(box=box, label=label, score=score)
                     for box, label, score in zip(
-                        *(found[k].tolist() for k in ("boxes", "labels", "scores")), strict=True
+                        _boxes(found, len(found["labels"])),
+                        found["labels"].tolist(),
+                        found["scores"].tolist(),
+                        strict=True,
                     )
                 ],
-            )
+            )  # fmt: skip
         )
     described = Detections(level=level, classes=head.classes, images=examples)
     write_text(folder / FILE, described.model_dump_json(indent=1) + "\n")
     return (folder / FILE, *paths)
+
+
+def _boxes(things: "dict[str, Tensor]", count: int) -> list[Box | None]:
+    return things["boxes"].tolist() if "boxes" in things else [None] * count
 
 
 def load_detections(folder: Path) -> Detections | None:

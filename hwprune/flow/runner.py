@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from hwprune.detect.heads import METRICS
 from hwprune.errors import UserError
 from hwprune.files import sha256, write_json
 from hwprune.flow.measure import peak_memory, reset_peak_memory, versions
@@ -197,5 +198,5 @@ def _checksums(folder: Path, outcome: Outcome) -> dict[str, str]:
 
 
 def _headline(record: StageRecord) -> str:
-    map50 = record.results.get("map50")
-    return f", mAP50 {map50:.3f}" if isinstance(map50, float) else ""
+    scores = {metric.name: record.results.get(key) for key, metric in METRICS.items()}
+    return "".join(f", {name} {score:.3f}" for name, score in scores.items() if isinstance(score, float))

@@ -1,15 +1,16 @@
 """``summary.json``: a run in one small file, for scripts and tables."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hwprune.detect.heads import METRICS
 from hwprune.flow.run_folder import StageRecord
 from hwprune.flow.stage import kind
 
 SUMMARY = "summary.json"
 LEVELS = {"float": "train", "sparse": "sparsify", "pruned": "prune", "finetuned": "finetune", "quantized": "quantize",
           "accelerator": "simulate"}  # fmt: skip
-"""Which stage measures each level's mean average precision; of several rounds of pruning the last counts."""
+"""Which stage measures each level's score; of several rounds of pruning the last counts."""
 
 
 def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
@@ -26,7 +27,7 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
     -------
     dict
         ``params``, and ``macs`` and ``sam_ops`` of one image, before and after pruning (and after layers became SAM);
-        ``map50`` by level, 0 to 1; ``rounds`` of pruning; ``equivalence`` (of the RTL) and ``csim``; ``accelerator``
+        the score by level, 0 to 1, called as its metric, ``map50`` or ``accuracy``; ``rounds`` of pruning; ``equivalence`` (of the RTL) and ``csim``; ``accelerator``
         (clock in MHz, frames a second from simulated cycles); ``seconds`` by stage; ``versions``; ``seed``.
     """
     results = {name: record.results for name, record in of_last_round(records).items()}
@@ -38,6 +39,7 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
         known = (of(stage, key) for stage in ("quantize", "finetune", "prune"))
         return next((value for value in known if value is not None), None)
 
+    metric = metric_of(results.values())
     equivalence, csim = (of("simulate", level) or {} for level in ("equivalence", "csim"))
     cycles, clock = of("simulate", "cycles_per_frame"), of("compile", "clock_mhz")
     versions: dict[str, str] = {}
@@ -45,8 +47,8 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
         versions |= record.versions
     return {
         **{key: {"before": of("train", key), "after": latest(key)} for key in ("params", "macs", "sam_ops")},
-        "map50": {level: of(stage, "map50") for level, stage in LEVELS.items()},
-        "rounds": rounds(records),
+        metric: {level: of(stage, metric) for level, stage in LEVELS.items()},
+        "rounds": rounds(records, metric),
         "equivalence": {key: equivalence.get(key) for key in ("levels", "streams", "beats", "mismatches")},
         "csim": {key: csim.get(key) for key in ("streams", "beats", "mismatches")},
         "accelerator": {
@@ -67,7 +69,13 @@ def of_last_round(records: Mapping[str, StageRecord]) -> dict[str, StageRecord]:
     return {kind(name): record for name, record in records.items()}
 
 
-def rounds(records: Mapping[str, StageRecord]) -> list[dict[str, Any]]:
+def metric_of(several: Iterable[Mapping[str, Any]]) -> str:
+    """Which of the `METRICS` these mappings have for a key; ``map50`` where none has any."""
+    keys = {key for mapping in several for key in mapping}
+    return next((metric for metric in METRICS if metric in keys), "map50")
+
+
+def rounds(records: Mapping[str, StageRecord], metric: str) -> list[dict[str, Any]]:
     """What each finished round of pruning came to: ``params``, ``macs``, and the score when pruned and fine-tuned."""
     found = []
     for name, record in records.items():
@@ -77,8 +85,8 @@ def rounds(records: Mapping[str, StageRecord]) -> list[dict[str, Any]]:
                 "round": len(found) + 1,
                 "params": record.results.get("params"),
                 "macs": record.results.get("macs"),
-                "pruned": record.results.get("map50"),
-                "finetuned": recovered.results.get("map50") if recovered else None,
+                "pruned": record.results.get(metric),
+                "finetuned": recovered.results.get(metric) if recovered else None,
             })  # fmt: skip
     return found
 

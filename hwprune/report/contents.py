@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwprune.flow.detections import Detections, load_detections
+from hwprune.detect.heads import METRICS
+from hwprune.flow.detections import Detections, Prediction, load_detections
+from hwprune.flow.summary import metric_of
 from hwprune.recipe import ReportSettings
 
 DRAWN_FROM = ("simulate", "quantize", "finetune", "sparsify", "train")
 """The latest of these stages that has left detections is drawn."""
+BEST = 3
+"""Classes that are told below an image."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,12 @@ class Card:
 def cards(summary: Mapping[str, Any]) -> list[Card]:
     """The figures that matter most, as far as they are known."""
     found = []
-    scores = {level: value for level, value in summary["map50"].items() if value is not None}
+    metric = metric_of([summary])
+    scores = {level: value for level, value in summary[metric].items() if value is not None}
     if scores:
         level, value = list(scores.items())[-1]
         first = f"float {scores['float']:.3f}" if level != "float" and "float" in scores else ""
-        found.append(Card(f"{value:.3f}", f"mAP50, {level}", first))
+        found.append(Card(f"{value:.3f}", f"{METRICS[metric].name}, {level}", first))
     for key, label in (("params", "parameters"), ("macs", "multiply-accumulates")):
         before, after = summary[key]["before"], summary[key]["after"]
         if before and after:
@@ -56,13 +61,15 @@ def count(number: float) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """One image with its boxes, in pixels."""
+    """One image with its boxes, in pixels; or, where there are none, its class and the likeliest ones."""
 
     address: str
     width: int
     height: int
     truth: tuple[dict[str, Any], ...]
     predictions: tuple[dict[str, Any], ...]
+    label: str = ""
+    likeliest: tuple[dict[str, Any], ...] = ()
 
 
 def pictures(folders: Mapping[str, Path], settings: ReportSettings) -> tuple[str, list[Picture]]:
@@ -87,13 +94,19 @@ def picture(stored: Detections, index: int, confidence: float) -> Picture:
         address=f"data:image/png;base64,{data}",
         width=width,
         height=height,
-        truth=tuple(_rectangle(thing.box) for thing in example.truth),
+        truth=tuple(_rectangle(thing.box) for thing in example.truth if thing.box),
         predictions=tuple(
             {**_rectangle(thing.box), "text": f"{stored.classes[thing.label]} {thing.score:.2f}"}
             for thing in example.predictions
-            if thing.score >= confidence
+            if thing.box and thing.score >= confidence
         ),
+        label=", ".join(stored.classes[thing.label] for thing in example.truth if not thing.box),
+        likeliest=tuple(_likely(stored, thing) for thing in example.predictions if not thing.box)[:BEST],
     )
+
+
+def _likely(stored: Detections, thing: Prediction) -> dict[str, Any]:
+    return {"name": stored.classes[thing.label], "score": thing.score}
 
 
 def _rectangle(box: tuple[float, float, float, float]) -> dict[str, float]:

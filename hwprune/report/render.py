@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hwprune.detect.heads import METRICS
 from hwprune.errors import UserError
 from hwprune.files import write_text
 from hwprune.flow.pipeline import stages
 from hwprune.flow.run_folder import MARKER, RunFolder, StageRecord
 from hwprune.flow.stage import kind
-from hwprune.flow.summary import of_last_round, summarise
+from hwprune.flow.summary import metric_of, of_last_round, summarise
 from hwprune.recipe import load_recipe
 from hwprune.report import contents
 
@@ -49,6 +50,7 @@ def render_report(run_folder: str | Path) -> Path:
     page = _template().render(
         name=recipe.name,
         summary=summary,
+        metric=METRICS[metric_of([summary])],
         cards=contents.cards(summary),
         missing=[name for name in names if name not in every],
         figures=_figures(summary, records, every),
@@ -73,10 +75,11 @@ def _figures(
     """Charts as SVG by name, None for those whose figures are not known."""
     from hwprune.report import figures
 
-    drawn = dict.fromkeys(("map50", "widths", "cycles", "seconds"))
-    scores = {level: value for level, value in summary["map50"].items() if value is not None}
+    drawn = dict.fromkeys(("scores", "widths", "cycles", "seconds"))
+    metric = metric_of([summary])
+    scores = {level: value for level, value in summary[metric].items() if value is not None}
     if scores:
-        drawn["map50"] = figures.bars_of_shares(list(scores), list(scores.values()), axis="mAP50")
+        drawn["scores"] = figures.bars_of_shares(list(scores), list(scores.values()), axis=METRICS[metric].name)
     prunings = [record.results.get("widths") or {} for name, record in every.items() if kind(name) == "prune"]
     if prunings and prunings[-1]:
         layers = list(prunings[-1])

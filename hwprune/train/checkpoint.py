@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from hwprune.errors import UserError
-from hwprune.train.task import DetectionTask
+from hwprune.train.task import TrainingTask
 
 FILE = "last.ckpt"
 
@@ -29,7 +29,7 @@ class SaveLast(Checkpoint):
             os.replace(partial, self.path)
 
 
-def restore(path: Path, task: DetectionTask) -> int:
+def restore(path: Path, task: TrainingTask) -> int:
     """Take the weights and the history from a checkpoint of this very run.
 
     Optimizer, schedule and the place in the run are Lightning's to restore.

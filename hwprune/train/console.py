@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import RichProgressBar
 
+from hwprune.detect.heads import METRICS
+
 CHATTY = ("lightning.pytorch", "lightning.fabric")
 
 
@@ -23,7 +25,7 @@ class Bar(RichProgressBar):
 def epoch_line(name: str, epochs: int, record: dict) -> str:
     """One finished epoch in a line: ``train 3/20: loss 1.234, mAP50 0.567``."""
     line = f"{name} {record['epoch']}/{epochs}: loss {record['loss']:.3f}"
-    return line + (f", mAP50 {record['map50']:.3f}" if "map50" in record else "")
+    return line + "".join(f", {metric.name} {record[key]:.3f}" for key, metric in METRICS.items() if key in record)
 
 
 @contextmanager

@@ -12,13 +12,13 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import nn
 from torch.utils.data import Dataset
 
-from hwprune.detect.head import HeadSpec
+from hwprune.detect.heads import Head
 from hwprune.errors import UserError
 from hwprune.train.checkpoint import FILE, SaveLast, restore
 from hwprune.train.console import Bar, epoch_line, quiet_lightning
 from hwprune.train.gradual import advance
 from hwprune.train.settings import TrainSettings
-from hwprune.train.task import AfterBackward, DetectionTask
+from hwprune.train.task import AfterBackward, TrainingTask
 from hwprune.train.threads import suited_to
 
 
@@ -26,7 +26,7 @@ def fit(
     network: nn.Module,
     train_set: Dataset,
     val_set: Dataset,
-    head: HeadSpec,
+    head: Head,
     settings: TrainSettings,
     folder: Path | str,
     *,
@@ -35,7 +35,7 @@ def fit(
     name: str = "train",
     teacher: nn.Module | None = None,
 ) -> dict:
-    """Train a detector in place; its weights at the end are those of the last epoch, and it is left in eval mode.
+    """Train a network in place; its weights at the end are those of the last epoch, and it is left in eval mode.
 
     After each epoch ``last.ckpt`` is written to `folder`, and TensorBoard's events to ``tensorboard/`` in it. Called
     again on a folder with the checkpoint of the same run, `fit` goes on after the last finished epoch and ends, on a
@@ -68,9 +68,9 @@ def fit(
     Returns
     -------
     dict
-        `map50`, on the validation set after the last epoch, and `history`: for each epoch a dict of `epoch` (from 1),
-        the mean `loss` and its parts `box`, `objectness`, `class` (and `distillation`), `learning_rate` at the end,
-        and where the validation set was evaluated `map50` and `map`.
+        The head's metric (`map50` or `accuracy`), on the validation set after the last epoch, and `history`: for each
+        epoch a dict of `epoch` (from 1), the mean `loss` and its parts (such as `box` and `class`, and
+        `distillation`), `learning_rate` at the end, and where the validation set was evaluated its figures.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def fit(
         if not terminal:
             print(epoch_line(name, settings.epochs, record), flush=True)
 
-    task = DetectionTask(network, train_set, val_set, head, settings, seed, after_backward, report, teacher)
+    task = TrainingTask(network, train_set, val_set, head, settings, seed, after_backward, report, teacher)
     checkpoint = folder / FILE
     network.to(memory_format=torch.channels_last)  # on CPUs a training step takes little more than half the time
     resumes = checkpoint.exists()
@@ -104,16 +104,16 @@ def fit(
                 raise KeyboardInterrupt from stop
     advance(network, settings.sam, 1.0)
     network.to(memory_format=torch.contiguous_format).eval()
-    return {"map50": task.history[-1]["map50"], "history": task.history}
+    return {head.metric: task.history[-1][head.metric], "history": task.history}
 
 
-def _check_data(train_set: Dataset, val_set: Dataset, head: HeadSpec) -> None:
+def _check_data(train_set: Dataset, val_set: Dataset, head: Head) -> None:
     for kind, dataset in (("training", train_set), ("validation", val_set)):
         if not len(dataset):
             raise UserError(f"the {kind} set has no images; check the folder and the split that it names")
         if tuple(dataset.classes) != head.classes:
-            raise UserError(f"the {kind} set has classes {', '.join(dataset.classes)}, but the detector "
-                            f"{', '.join(head.classes)}; train a detector for this data, or name its own")  # fmt: skip
+            raise UserError(f"the {kind} set has classes {', '.join(dataset.classes)}, but the network "
+                            f"{', '.join(head.classes)}; train a network for this data, or name its own")  # fmt: skip
 
 
 def _trainer(settings: TrainSettings, folder: Path, terminal: bool) -> pl.Trainer:

@@ -10,11 +10,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from hwprune.detect.evaluate import collate, evaluate, predictor, to_pixels
-from hwprune.detect.head import HeadSpec
-from hwprune.detect.loss import detection_loss
+from hwprune.detect.heads import Head
+from hwprune.detect.kinds import kind_of
 from hwprune.errors import UserError
 from hwprune.sam.layer import SamConv2d
-from hwprune.train.distillation import distillation_loss
 from hwprune.train.gradual import advance
 from hwprune.train.settings import TrainSettings
 
@@ -28,8 +27,8 @@ def one_cycle(step: int, warmup: float, total: int) -> float:
     return (1 + math.cos(math.pi * (step - warmup) / (total - warmup))) / 2
 
 
-class DetectionTask(pl.LightningModule):
-    """One training run of a detector.
+class TrainingTask(pl.LightningModule):
+    """One training run.
 
     Order, augmentation and the network's own random numbers depend on the seed and the number of the epoch alone, so
     that a run taken up after any epoch goes on as if it had never stopped.
@@ -58,7 +57,7 @@ class DetectionTask(pl.LightningModule):
     KEY = "hwprune"
     """Of the run's identity and history in a checkpoint."""
 
-    def __init__(self, network: nn.Module, train_set: Dataset, val_set: Dataset, head: HeadSpec,
+    def __init__(self, network: nn.Module, train_set: Dataset, val_set: Dataset, head: Head,
                  settings: TrainSettings, seed: int, after_backward: AfterBackward | None,
                  report: Callable[[dict], None], teacher: nn.Module | None = None):  # fmt: skip
         super().__init__()
@@ -119,11 +118,12 @@ class DetectionTask(pl.LightningModule):
         images, targets = batch
         pixels = to_pixels(images)
         outputs = self.network(pixels)
-        parts = detection_loss(outputs, targets, self.head)
+        kind = kind_of(self.head)
+        parts = kind.loss(outputs, targets, self.head)
         for teacher in self._teachers:
             with torch.no_grad():
                 taught = teacher.to(pixels.device)(pixels)
-            parts["distillation"] = self._weight * distillation_loss(outputs, taught, self.head)
+            parts["distillation"] = self._weight * kind.distillation(outputs, taught, self.head)
         loss = sum(parts.values())
         for name, value in {"loss": loss, **parts}.items():
             self._sums[name] = self._sums.get(name, 0.0) + value.detach()
@@ -144,9 +144,9 @@ class DetectionTask(pl.LightningModule):
         advance(self.network, s.sam, self.global_step / self.trainer.estimated_stepping_batches)
         if record["epoch"] % s.validate_every == 0 or record["epoch"] == s.epochs:
             result = evaluate(predictor(self.network), self.val_set, self.head, batch_size=s.batch_size, progress=False)
-            record |= {name: result[name] for name in ("map50", "map")}
+            record |= {name: value for name, value in result.items() if isinstance(value, float)}
         for name, value in record.items():
-            self.log(name, float(value), prog_bar=name in ("loss", "map50"))
+            self.log(name, float(value), prog_bar=name in ("loss", self.head.metric))
         self.history.append(record)
         self.report(record)
 

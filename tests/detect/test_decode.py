@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwprune.detect.decode import MAX_DETECTIONS, decode, detect, select
+from hwprune.detect.decode import MAX_DETECTIONS, decode, select
+from hwprune.detect.evaluate import find
 from hwprune.detect.head import HeadSpec
 
 HEAD = HeadSpec(
@@ -29,7 +30,7 @@ def test_by_hand():
     # Second anchor of the second head, row 1, column 4: channels 7 to 13 in darknet's order.
     values = [0.0, math.log(3), math.log(2), -math.log(2), math.log(4), math.log(9), -math.log(9)]
     outputs[1][0, 7:14, 1, 4] = torch.tensor(values)
-    (found,) = detect(lambda _: outputs, torch.zeros(1, 3, 64, 96, dtype=torch.uint8), HEAD, 0.05)
+    (found,) = find(lambda _: outputs, torch.zeros(1, 3, 64, 96, dtype=torch.uint8), HEAD, 0.05)
     # bx = (4 + 0.5) * 16, by = (1 + 0.75) * 16, bw = 2 * 10, bh = 16 / 2; objectness 0.8, classes 0.9 and 0.1.
     torch.testing.assert_close(found["boxes"], torch.tensor([[62.0, 24.0, 82.0, 32.0]] * 2))
     torch.testing.assert_close(found["scores"], torch.tensor([0.72, 0.08]))
@@ -77,7 +78,7 @@ def test_absurd_outputs_give_finite_boxes(values):
                for a, shape in zip(HEAD.anchors, HEAD.shapes(), strict=True)]  # fmt: skip
     boxes, scores = decode(outputs, HEAD)
     assert boxes.isfinite().all() and scores.isfinite().all()
-    (found,) = detect(lambda _: outputs, torch.zeros(1, 3, 64, 96, dtype=torch.uint8), HEAD, 0.0)
+    (found,) = find(lambda _: outputs, torch.zeros(1, 3, 64, 96, dtype=torch.uint8), HEAD, 0.0)
     assert all(tensor.isfinite().all() for tensor in found.values())
 
 
@@ -85,9 +86,9 @@ def test_detections_do_not_depend_on_the_batch():
     generator = torch.Generator().manual_seed(1)
     outputs = [torch.randn(5, *shape, generator=generator) * 3 for shape in HEAD.shapes()]
     images = torch.zeros(5, 3, 64, 96, dtype=torch.uint8)
-    together = detect(lambda _: [o.to(memory_format=torch.channels_last) for o in outputs], images, HEAD, 0.01)
+    together = find(lambda _: [o.to(memory_format=torch.channels_last) for o in outputs], images, HEAD, 0.01)
     for i, found in enumerate(together):
-        (alone,) = detect(lambda _, i=i: [o[i : i + 1] for o in outputs], images[:1], HEAD, 0.01)
+        (alone,) = find(lambda _, i=i: [o[i : i + 1] for o in outputs], images[:1], HEAD, 0.01)
         assert all(torch.equal(found[key], alone[key]) for key in found)
 
 

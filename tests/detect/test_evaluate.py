@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from hwprune.detect.evaluate import evaluate, mean_average_precision, predictor
+from hwprune.detect.average_precision import mean_average_precision
+from hwprune.detect.evaluate import evaluate, predictor
 from hwprune.detect.head import HeadSpec
 from hwprune.detect.targets import assign
 

@@ -71,5 +71,5 @@ def test_a_checkpoint_without_a_head_names_the_way_out(tmp_path):
     from hwprune.models.yolov3_tiny import yolov3_tiny
 
     save_model(tmp_path, Network(yolov3_tiny(1, [4] * 11)))
-    with pytest.raises(UserError, match="no detector's head"):
+    with pytest.raises(UserError, match="holds no head"):
         common.load_checkpoint(tmp_path)

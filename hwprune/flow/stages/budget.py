@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from hwprune.accel.predict import Predictor
-    from hwprune.detect.head import HeadSpec
+    from hwprune.detect.heads import Head
     from hwprune.models.network import Network
     from hwprune.prune.budget import WidthBudget
     from hwprune.prune.groups import Group
@@ -21,7 +21,7 @@ TIGHTER = 5
 """Times that the search is given less than there is, where groups of SAM layers brought channels back."""
 
 
-def choose_for_budget(context: StageContext, network: "Network", head: "HeadSpec") -> "tuple[Chosen, dict[str, Any]]":
+def choose_for_budget(context: StageContext, network: "Network", head: "Head") -> "tuple[Chosen, dict[str, Any]]":
     """The channels that stay, and for the record what the accelerator is predicted to take.
 
     Raises

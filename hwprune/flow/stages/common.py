@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from hwprune.data.dataset import DataSplits
-    from hwprune.detect.head import HeadSpec
+    from hwprune.detect.heads import Head
     from hwprune.models.network import Network
     from hwprune.prune.method import Method, Score
     from hwprune.train.settings import TrainSettings
@@ -34,27 +34,25 @@ def open_data(context: StageContext) -> "tuple[DataSplits, Dataset]":
     return splits, Augmented(splits.train, context.recipe.data.augment, context.recipe.seed)
 
 
-def load_checkpoint(folder: Path) -> "tuple[Network, HeadSpec]":
+def load_checkpoint(folder: Path) -> "tuple[Network, Head]":
     """The float network of an earlier stage, and its head.
 
     Raises
     ------
     UserError
-        If the folder holds no whole checkpoint of a detector.
+        If the folder holds no whole checkpoint with a head.
     """
     from pydantic import ValidationError
 
-    from hwprune.detect.head import HeadSpec
+    from hwprune.detect.heads import parse_head
     from hwprune.errors import UserError
     from hwprune.models.store import load_model
 
     network, head = load_model(folder)
     try:
-        return network, HeadSpec.model_validate(head)
+        return network, parse_head(head)
     except ValidationError:
-        raise UserError(
-            f"{folder / 'model.json'}: holds no detector's head; run the stage that wrote it again"
-        ) from None
+        raise UserError(f"{folder / 'model.json'}: holds no head; run the stage that wrote it again") from None
 
 
 def pruning(context: StageContext, network: "Network") -> "Method":
@@ -72,7 +70,7 @@ def pruning(context: StageContext, network: "Network") -> "Method":
     return method(context.recipe.prune, context.recipe.seed)
 
 
-def scorer(context: StageContext, head: "HeadSpec") -> "Score":
+def scorer(context: StageContext, head: "Head") -> "Score":
     """Measures a network's validation figure, the one that its head names."""
     from hwprune.data.dataset import open_dataset
     from hwprune.detect.evaluate import evaluate, predictor
@@ -81,15 +79,15 @@ def scorer(context: StageContext, head: "HeadSpec") -> "Score":
     return lambda network: evaluate(predictor(network), val, head)[metric(head)]
 
 
-def metric(head: "HeadSpec") -> str:
+def metric(head: "Head") -> str:
     """The name of the figure that counts, a key of results."""
-    return getattr(head, "metric", "map50")
+    return head.metric
 
 
 def train_and_save(
     context: StageContext,
     network: "Network",
-    head: "HeadSpec",
+    head: "Head",
     settings: "TrainSettings",
     stage: str,
     after_backward: "AfterBackward | None" = None,

@@ -53,8 +53,8 @@ def run(context: StageContext) -> Outcome:
     }
     results = {
         **trained,
-        "map50_before_folding": trained["map50"],
-        "map50": result["map50"],
+        f"{head.metric}_before_folding": trained[head.metric],
+        head.metric: result[head.metric],
         "weight_bits": bits,
         "activation_bits": integer.precision.activation_bits,
         **common.sam_layers(integer),

@@ -133,13 +133,13 @@ def _rtl(
     from torch.utils.data import Subset
 
     from hwprune.detect.evaluate import evaluate
-    from hwprune.detect.head import HeadSpec
+    from hwprune.detect.heads import METRICS, parse_head
     from hwprune.flow.detections import save_detections
     from hwprune.quant.integer import integer_predictor
     from hwprune.sim.accelerator import build_simulator, rtl_predictor
     from hwprune.sim.equivalence import check_equivalence
 
-    settings, head = context.recipe.simulate, HeadSpec.model_validate(head_json)
+    settings, head = context.recipe.simulate, parse_head(head_json)
     simulator = build_simulator(accelerator.design, context.folder / "verilator")
     equivalence = check_equivalence(
         simulator,
@@ -161,13 +161,13 @@ def _rtl(
     wanted_images = len(val) if settings.validation_images is None else settings.validation_images
     images = Subset(val, range(min(wanted_images or len(pixels), len(val))))
     if wanted_images:
-        found, wanted = (evaluate(p, images, head)["map50"] for p in (predict, integer_predictor(network)))
+        found, wanted = (evaluate(p, images, head)[head.metric] for p in (predict, integer_predictor(network)))
         if found != wanted:
             raise UserError(
-                f"the accelerator's mAP50 is {found}, the quantised network's {wanted} on the same {len(images)} "
+                f"the accelerator's {METRICS[head.metric].name} is {found}, the quantised network's {wanted} on the same {len(images)} "
                 "images, though their streams agree: this is a defect of hwprune, please report it with the recipe"
             )
-        results |= {"map50": found, "images": len(images)}
+        results |= {head.metric: found, "images": len(images)}
     return [*made, *save_detections(context.folder, "accelerator", predict, images, head)], results
 
 

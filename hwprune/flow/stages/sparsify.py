@@ -11,7 +11,7 @@ from hwprune.flow.stage import Outcome, Stage, StageContext
 from hwprune.flow.stages import common
 
 if TYPE_CHECKING:
-    from hwprune.detect.head import HeadSpec
+    from hwprune.detect.heads import Head
     from hwprune.models.network import Network
     from hwprune.prune.method import Method
 
@@ -28,12 +28,12 @@ def run(context: StageContext) -> Outcome:
     return _strongest(context, network, head, method)
 
 
-def _train(context: StageContext, network: "Network", head: "HeadSpec", method: "Method", l1: float) -> Outcome:
+def _train(context: StageContext, network: "Network", head: "Head", method: "Method", l1: float) -> Outcome:
     hook = method.penalty(network, context.round, l1)
     return common.train_and_save(context, network, head, context.recipe.sparsify, "sparsify", hook)
 
 
-def _strongest(context: StageContext, network: "Network", head: "HeadSpec", method: "Method") -> Outcome:
+def _strongest(context: StageContext, network: "Network", head: "Head", method: "Method") -> Outcome:
     """Train at one strength after the other, the greatest first, each in a folder of its own, until one costs no more
     of the score than it may; what it left becomes the stage's."""
     settings, figure = context.recipe.sparsify, common.metric(head)
@@ -57,7 +57,7 @@ def _strongest(context: StageContext, network: "Network", head: "HeadSpec", meth
     )
 
 
-def _pass_on(context: StageContext, network: "Network", head: "HeadSpec") -> Outcome:
+def _pass_on(context: StageContext, network: "Network", head: "Head") -> Outcome:
     from hwprune.models.store import save_model
 
     result = common.scorer(context, head)(network.eval())

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwprune.train.distillation import distillation_loss
+from hwprune.detect.distillation import distillation_loss
 from tests.train.toys import HEAD
 
 SIZES = ((3, 4), (6, 8))
