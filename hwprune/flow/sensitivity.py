@@ -104,6 +104,7 @@ class _Subject:
         self._score, self.metric = common.scorer(context, head), common.metric(head)
         self.score = self._score(self.network)
         method = common.pruning(context, self.network)
+        self.compensates = method.compensates
         self.importance: dict[str, Tensor] = method.select(self.network, 0, self._score)[0]
         self.groups: dict[str, Group] = {
             group.name: group for group in channel_groups(self.network.architecture) if group.name in self.importance
@@ -129,7 +130,7 @@ class _Subject:
         kept = {point.layer: tuple(sorted(order[point.removed :]))}
         free = WidthSettings(min_channels=1, multiple=1)
         kept = balance(self.network.architecture, {point.layer: self.importance[point.layer]}, kept, free)
-        return self._score(prune(self.network, kept))
+        return self._score(prune(self.network, kept, compensate=self.compensates))
 
 
 def _counts(width: int) -> Iterator[tuple[float, int]]:

@@ -33,11 +33,14 @@ class Method(ABC, Generic[Settings]):
     ----------
     presses
         Whether the network trains under a penalty before channels are chosen.
+    compensates
+        Whether what goes is nearly constant, so that surgery can make it good (`hwprune.prune.surgery.prune`).
     found
         What the last choice came upon, in JSON's types, for the record.
     """
 
     presses: ClassVar[bool] = False
+    compensates: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, seed: int = 0):
         self.settings, self.seed = settings, seed

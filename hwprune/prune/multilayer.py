@@ -34,7 +34,7 @@ class MultiLayer(Method[MultiLayerSettings]):
     `MultiLayerSettings.fully_connected`, within the same phases.
     """
 
-    presses = True
+    presses = compensates = True
 
     def penalty(self, network: Network, round: int, l1: float) -> Penalty:
         names = self._set(network, round)

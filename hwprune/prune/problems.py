@@ -106,7 +106,8 @@ def _shares(settings: L1NormSettings | RandomSettings, architecture: Architectur
             )
     if isinstance(settings, L1NormSettings) and (sam := [name for name in names if architecture[name].sam]):
         yield ("layers",), _no_weights(sam)
-    yield from _empty("fraction", settings, groups, architecture)
+    if not (isinstance(settings, L1NormSettings) and settings.budget):
+        yield from _empty("fraction", settings, groups, architecture)
 
 
 def _empty(

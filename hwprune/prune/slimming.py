@@ -15,7 +15,7 @@ class Slimming(Method[SlimmingSettings]):
     """The channels of the least scales go (section 3). Rounds are the paper's multi-pass scheme: all of it again, on
     the slim network. A neuron of a fully connected layer is a channel; a layer without batch norm keeps all it has."""
 
-    presses = True
+    presses = compensates = True
 
     def penalty(self, network: Network, round: int, l1: float) -> Penalty:
         return slimming_penalty(l1)

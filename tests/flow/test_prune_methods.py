@@ -119,7 +119,8 @@ def test_what_is_chosen_later_does_not_train_again(phased):
     other = settings.model_copy(update={"prune": settings.prune.model_copy(update={"threshold": 0.5, "multiple": 4})})
     assert other.on_which_depends("sparsify", 1) == settings.on_which_depends("sparsify", 1)
     assert other.on_which_depends("prune", 1) != settings.on_which_depends("prune", 1)
-    swapped = settings.model_copy(update={"prune": settings.prune.model_copy(update={"phases": settings.prune.phases[::-1]})})
+    backwards = settings.prune.model_copy(update={"phases": settings.prune.phases[::-1]})
+    swapped = settings.model_copy(update={"prune": backwards})
     assert swapped.on_which_depends("sparsify", 0) != settings.on_which_depends("sparsify", 0)
     assert settings.on_which_depends("sparsify", 0) != recipe({}).on_which_depends("sparsify", 0)
 
@@ -133,6 +134,11 @@ def test_methods_that_press_nothing_get_the_trained_network(method, tmp_path, ph
     assert results(folder, "sparsify")["map50"] == results(folder, "train")["map50"]
     widths = results(folder, "prune")["widths"]
     assert {name: widths[name] for name in WIDTHS} == {name: [8, 4] for name in WIDTHS}
+    # What goes is no constant: nothing is made good for it.
+    big, small = (load_model(folder.stage(name))[0] for name in ("train", "prune"))
+    stays = json.loads((folder.stage("prune") / "kept.json").read_text())["conv5"]
+    means = [network.layers["conv5"].norm.running_mean for network in (big, small)]
+    assert torch.equal(means[0][stays], means[1])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def run(context: StageContext) -> Outcome:
         kept, method.found = choose_for_budget(context, network, head)
     else:
         kept = method.choose(network, context.round, score)
-    small = prune(network, kept)
+    small = prune(network, kept, compensate=method.compensates)
     change = compare(network.architecture, small.architecture, *head.image_size)
     save_model(context.folder, small, head)
     write_json(context.folder / "kept.json", {name: list(channels) for name, channels in kept.items()})
