@@ -76,7 +76,7 @@ def never(network):
 
 
 @pytest.mark.parametrize("kind", ALL)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.data())
 @torch.no_grad()
 def test_what_a_method_chooses_can_be_cut_out_exactly(kind, data):
@@ -95,7 +95,7 @@ def test_what_a_method_chooses_can_be_cut_out_exactly(kind, data):
 
 
 @pytest.mark.parametrize("kind", ALL)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.data())
 @torch.no_grad()
 def test_without_rounding_they_are_equal_bit_for_bit(kind, data):
@@ -129,7 +129,7 @@ def quantizable(draw, sam):
 
 
 @pytest.mark.parametrize("kind", ALL)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.data())
 @torch.no_grad()
 def test_surgery_of_a_quantised_network_is_exact_in_integers(kind, data):
@@ -146,7 +146,7 @@ def test_surgery_of_a_quantised_network_is_exact_in_integers(kind, data):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ALL if kind not in WEIGHTS])
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.data())
 @torch.no_grad()
 def test_surgery_of_quantised_sam_layers(kind, data):
