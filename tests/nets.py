@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from hwprune.models.architecture import IMAGE, Architecture, Concat, Conv, MaxPool, Upsample
 from hwprune.models.network import Network
+from hwprune.quant.hardware_form import hardware_form
+from hwprune.quant.hardware_table import hardware_table
 from hwprune.quant.integer import IntegerNetwork, freeze
 from hwprune.quant.network import QuantNetwork
 from hwprune.quant.precision import Precision
@@ -109,7 +111,9 @@ def integer_network(table: Architecture, size: tuple[int, int], seed: int, preci
             if isinstance(module, torch.nn.BatchNorm2d):
                 torch.nn.init.uniform_(module.weight, -1.0, 1.5)
                 torch.nn.init.uniform_(module.bias, -0.5, 0.5)
-        quantized = QuantNetwork(table, precision or Precision()).start_from(network)
+        if hardware_table(table, size) is not table:
+            network = hardware_form(network, [(image, {}) for image in images(table, size, 4)])
+        quantized = QuantNetwork(network.architecture, precision or Precision()).start_from(network)
         quantized.train()
         with torch.no_grad():
             for _ in range(3):

@@ -30,6 +30,7 @@ from hwprune.accel.operator_costs import (
 from hwprune.accel.operators.pooling import check_pool
 from hwprune.errors import UserError
 from hwprune.models.architecture import IMAGE, Architecture, Conv, Layer
+from hwprune.quant.hardware_table import hardware_table
 from hwprune.quant.precision import Precision
 
 SUM_SHARE = 0.2
@@ -123,7 +124,7 @@ class Predictor:
     precision: Precision = field(default_factory=Precision)
 
     def __post_init__(self):
-        self.architecture = self.precision.apply(self.architecture)
+        self.architecture = self.precision.apply(hardware_table(self.architecture, self.size))
         self._shapes = self.architecture.shapes(*self.size)
         self._nodes: list[_Node] = []
         made: dict[str, int | None] = {IMAGE: None}

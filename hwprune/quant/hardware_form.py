@@ -1,9 +1,8 @@
-"""A float network without the layers that integers cannot express: they become part of the convolutions behind them.
+"""The float network of `hwprune.quant.hardware_table`: the weights that take over what a table leaves out.
 
-- SSD's normalisation divides each pixel by the length of its channels. Its length becomes a constant, the mean over
-  calibration images, and with the learned scale a factor of the weights that read it. At that length nothing changes;
-  quantisation-aware training makes up for the others.
-- A mean over pixels and the convolution behind it are one convolution, with larger kernel and stride: exactly the same.
+The length by which SSD's normalisation divides becomes a constant, the mean over calibration images, and with the
+learned scale a factor of the weights that read it. At that length nothing changes; quantisation-aware training makes up
+for the others.
 """
 
 import torch
@@ -12,40 +11,12 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from hwprune.data.progress import track_slow
 from hwprune.errors import UserError
-from hwprune.models.architecture import Architecture, AvgPool, Conv, L2Norm, Layer
+from hwprune.models.architecture import Conv, Layer
 from hwprune.models.network import Network
+from hwprune.quant.hardware_table import hardware_table
 
 CALIBRATION_IMAGES = 64
 """Over which a length is averaged, the first ones of the training set."""
-
-
-def hardware_table(table: Architecture, size: tuple[int, int]) -> Architecture:
-    """The layer table without `L2Norm` and `AvgPool`; the same one if it has neither.
-
-    Parameters
-    ----------
-    table
-        Of the float network.
-    size
-        (height, width) of its images, in pixels.
-
-    Raises
-    ------
-    UserError
-        If something else than a convolution reads such a layer, or it cannot become part of its reader.
-    """
-    removed = {layer.name: layer for layer in table.layers if layer.op in ("l2norm", "avgpool")}
-    if not removed:
-        return table
-    shapes, layers = table.shapes(*size), []
-    for layer in table.layers:
-        if layer.name in removed:
-            _check_readers(table, layer)
-        elif layer.op == "conv" and layer.input in removed:
-            layers.append(_merged(removed[layer.input], layer, shapes))
-        else:
-            layers.append(layer)
-    return Architecture(name=table.name, in_channels=table.in_channels, layers=layers, heads=table.heads)
 
 
 def hardware_form(network: Network, dataset: Dataset, *, batch_size: int = 8) -> Network:
@@ -80,41 +51,6 @@ def hardware_form(network: Network, dataset: Dataset, *, batch_size: int = 8) ->
             state["conv.weight"] = _weights(network.architecture[before.input], before, state["conv.weight"], factors)
         made.layers[layer.name].load_state_dict(state)
     return made
-
-
-def _check_readers(table: Architecture, layer: L2Norm | AvgPool) -> None:
-    what = "the mean over pixels" if layer.op == "avgpool" else "the normalisation"
-    readers = [(reader.name, reader.op != "conv" or reader.sam) for reader in table.consumers(layer.name)]
-    wrong = [name for name, refused in readers if refused] or ([] if readers else ["the host"])
-    if wrong or layer.name in table.heads:
-        raise UserError(
-            f"layer {layer.name!r} of {table.name!r}: {what} can only become part of multiply-accumulate convolutions "
-            f"that read it, but {', '.join(wrong) or 'the host'} reads it, too"
-        )
-
-
-def _merged(removed: L2Norm | AvgPool, conv: Conv, shapes: dict[str, tuple[int, int, int]]) -> Conv:
-    """The row of a convolution that takes over what came before it."""
-    if removed.op == "l2norm":
-        return conv.model_copy(update={"inputs": removed.inputs})
-    step = removed.stride
-    if conv.padding:
-        # Around the means lie zeros; around the pixels they have to lie likewise, without touching a mean.
-        sizes = zip(shapes[removed.input][1:], shapes[removed.name][1:], strict=True)
-        if removed.kernel > step or any(extent > means * step for extent, means in sizes):
-            raise UserError(
-                f"layer {conv.name!r} pads the means of {removed.name!r}, whose windows overlap or leave pixels over: "
-                "no one convolution does the same; take a padding of 0, or windows that cover the map once"
-            )
-    return conv.model_copy(
-        update={
-            "inputs": removed.inputs,
-            "kernel": (conv.reach - 1) * step + removed.kernel,
-            "stride": conv.stride * step,
-            "padding": conv.padding * step,
-            "dilation": 1,
-        }
-    )
 
 
 def _weights(removed: Layer, conv: Conv, weight: Tensor, factors: dict[str, Tensor]) -> Tensor:

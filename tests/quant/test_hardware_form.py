@@ -10,7 +10,8 @@ from hwprune.models.architecture import IMAGE, Architecture, AvgPool, Conv, L2No
 from hwprune.models.network import Network
 from hwprune.models.ssd import ssd300
 from hwprune.models.vgg import vgg19_bn, vgg19_widths
-from hwprune.quant.hardware_form import hardware_form, hardware_table
+from hwprune.quant.hardware_form import hardware_form
+from hwprune.quant.hardware_table import hardware_table
 from hwprune.sam.settings import Sam
 
 
