@@ -35,7 +35,7 @@ def matching(architecture: Architecture, patterns: Iterable[str]) -> list[str]:
 
 def layer_set(architecture: Architecture, first: str, last: str) -> tuple[str, ...]:
     """A set of consecutive layers: every convolution on a way from ``first`` to ``last``, both included, and the heads
-    that read one of them; in execution order.
+    (those that are convolutions) that read one of them; in execution order.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def layer_set(architecture: Architecture, first: str, last: str) -> tuple[str, .
     return tuple(
         layer.name
         for layer in architecture.layers
-        if layer.name in run or (layer.name in architecture.heads and run & near[layer.name])
+        if layer.name in run or (layer.op == "conv" and layer.name in architecture.heads and run & near[layer.name])
     )
 
 

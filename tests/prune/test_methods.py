@@ -29,7 +29,7 @@ WEIGHTS = ("multilayer", "l1_norm")
 
 
 def runs(architecture):
-    """Every [first, last] of consecutive layers in which something can go."""
+    """Every [first, last] of consecutive layers of multiply-accumulates in which something can go."""
     names = convolutions(architecture)
     for i, first in enumerate(names):
         for last in names[i:]:
@@ -37,7 +37,9 @@ def runs(architecture):
                 members = layer_set(architecture, first, last)
             except ValueError:
                 continue
-            if groups_among(architecture, members):
+            groups = groups_among(architecture, members)
+            counted = {*members, *(name for group in groups for name in group.members)}
+            if groups and not any(architecture[name].sam for name in counted):
                 yield first, last
 
 
@@ -59,9 +61,10 @@ def chosen(draw, kind, architecture):
                 fully_connected=draw(st.sampled_from([("fc*",), ("*",)])), **widths,
             )  # fmt: skip
         case "l1_norm":
-            group = draw(st.sampled_from(channel_groups(architecture) or [None]))
-            assume(group)
-            layers = draw(st.sampled_from([("*",), tuple(group.members)]))
+            groups = [g for g in channel_groups(architecture) if not any(architecture[name].sam for name in g.members)]
+            assume(groups)
+            every = tuple(name for group in groups for name in group.members)
+            layers = draw(st.sampled_from([every, tuple(draw(st.sampled_from(groups)).members)]))
             made = L1NormSettings(method=kind, fraction=share, layers=layers, greedy=draw(st.booleans()), **widths)
         case "random":
             made = RandomSettings(method=kind, fraction=share, **widths)
@@ -80,7 +83,7 @@ def never(network):
 @given(st.data())
 @torch.no_grad()
 def test_what_a_method_chooses_can_be_cut_out_exactly(kind, data):
-    sam = kind not in WEIGHTS and data.draw(st.booleans())
+    sam = data.draw(st.booleans())
     architecture = data.draw(architectures(sam=sam))
     knobs = data.draw(chosen(kind, architecture))
     network, x = network_of(architecture, 1), pixels(architecture, 2)
@@ -99,7 +102,7 @@ def test_what_a_method_chooses_can_be_cut_out_exactly(kind, data):
 @given(st.data())
 @torch.no_grad()
 def test_without_rounding_they_are_equal_bit_for_bit(kind, data):
-    sam = kind not in WEIGHTS and data.draw(st.booleans())
+    sam = data.draw(st.booleans())
     table = architectures(sam=sam, activations=("relu", "linear"), means=False, lengths=False)
     architecture = data.draw(table)
     knobs = data.draw(chosen(kind, architecture))
