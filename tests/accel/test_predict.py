@@ -78,7 +78,8 @@ def numbers(node, model):
         case Padding.op:
             return Padding(pixels, get("NumChannels"))
         case Pool.op:
-            return Pool(get("Channels"), get("stride"), tuple(get("ifm_dim")), bits)
+            pads = tuple(map(int, get("Padding")))
+            return Pool(get("Channels"), get("kernel"), get("stride"), pads, tuple(get("ifm_dim")), bits)
         case Upsample.op:
             return Upsample(get("NumChannels"), op.factor, (get("HI"), get("WI")), bits)
         case Fork.op:
@@ -172,7 +173,7 @@ def test_other_widths_without_another_table():
 @pytest.mark.parametrize(
     ("layer", "complaint"),
     [
-        (MaxPool(name="odd", inputs=("one",), kernel=5, stride=3), "'odd': window 5"),
+        (MaxPool(name="odd", inputs=("one",), kernel=5, stride=3), "'odd': no hardware for a 5x5 window"),
         (Add(name="sum", inputs=("one", "one")), "'sum'.*add"),
     ],
 )
