@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from hwprune.models.architecture import IMAGE, Architecture, Conv, Layer, MaxPool
+from hwprune.models.ssd import ssd300, ssd300_widths
+from hwprune.models.vgg import vgg16, vgg16_widths, vgg19_bn, vgg19_widths
 from hwprune.models.yolov3_tiny import yolov3_tiny
 from hwprune.sam.settings import Sam
 
@@ -66,6 +68,23 @@ def vgg_like(widths: tuple[tuple[int, ...], ...] = ((8, 8), (16, 16), (24, 24, 2
     return Architecture(name="vgg_like", layers=tuple(layers), heads=("classes",))
 
 
+def small_ssd300() -> Example:
+    """SSD300 with its true layers and six detection layers, all narrow: the smallest images that leave every map alive."""
+    widths = {name: max(4, width // 64) for name, width in ssd300_widths().items()}
+    return Example(ssd300(2, widths, image_size=(264, 264)), (264, 264), 400)
+
+
+def small_vgg16() -> Example:
+    """VGG16 with its true layers, narrow, and fully connected layers over a map of 2x2."""
+    widths = {name: max(4, width // 32) for name, width in vgg16_widths(()).items()}
+    return Example(vgg16(10, widths, (64, 64), fully_connected=(12, 12)), (64, 64), 1000)
+
+
+def small_vgg19_bn() -> Example:
+    """VGG19 with batch norm and its true layers, narrow."""
+    return Example(vgg19_bn(10, {name: max(4, width // 32) for name, width in vgg19_widths().items()}), (32, 32), 2000)
+
+
 def mixed() -> Architecture:
     """Tiny-YOLOv3's topology with SAM neurons in every second inner layer."""
     table = yolov3_tiny(3, (8, 8, 16, 16, 24, 24, 32, 16, 24, 8, 16), activation="relu")
@@ -82,6 +101,9 @@ def examples() -> dict[str, Example]:
         "ssd_like": Example(ssd_like(), (64, 64), 2000),
         "vgg_like": Example(vgg_like(), (32, 32), 2000),
         "mixed": Example(mixed(), (64, 96), 2000),
+        "ssd300": small_ssd300(),
+        "vgg16": small_vgg16(),
+        "vgg19_bn": small_vgg19_bn(),
     }
 
 
