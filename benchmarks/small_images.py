@@ -1,6 +1,5 @@
-"""Small images with labels: scikit-learn's handwritten digits, and CIFAR-10 from sheets."""
+"""Small images with labels: scikit-learn's handwritten digits, and CIFAR-10."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from hwprune.data.cifar10 import read_cifar10
 from hwprune.errors import UserError
 
 VALIDATION = 5000
@@ -44,37 +44,21 @@ def digits() -> Images:
 
 
 def cifar10(folder: Path, count: int, half: bool) -> Images:
-    """CIFAR-10 from a folder of sheets: a PNG whose rows are images, and a JSON list of labels, for each part.
+    """CIFAR-10 from an unpacked archive, or sheets.
 
     ``half`` averages 2x2 pixels. Validation is the first `VALIDATION` images in a fixed random order, training the
     ``count`` after them.
     """
-    from PIL import Image
-
-    def sheets(*names: str) -> Tensor:
-        parts = []
-        for name in names:
-            try:
-                with Image.open(folder / name) as sheet:
-                    parts.append(np.asarray(sheet.convert("RGB")).reshape(-1, 32, 32, 3))
-            except (OSError, ValueError) as error:
-                raise UserError(f"{folder / name}: {error}; --data takes the unpacked sheets of CIFAR-10") from None
-        images = torch.from_numpy(np.concatenate(parts)).permute(0, 3, 1, 2)
-        return F.avg_pool2d(images.float(), 2).round().to(torch.uint8) if half else images.contiguous()
-
-    def labels(name: str) -> Tensor:
-        try:
-            return torch.tensor(json.loads((folder / name).read_text()), dtype=torch.int64)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder / name}: {error}; --data takes the unpacked sheets of CIFAR-10") from None
-
-    x, y = sheets(*(f"data_batch_{i}.png" for i in range(1, 6))), labels("train_lables.json")
-    xt, yt = sheets("test_batch.png"), labels("test_lables.json")
-    for name, images, its in (("train_lables.json", x, y), ("test_lables.json", xt, yt)):
-        if len(images) != len(its):
-            raise UserError(f"{folder / name}: {len(its)} labels for {len(images)} images")
-    if not 0 < count <= len(x) - VALIDATION:
-        raise UserError(f"--images {count}: there are {len(x) - VALIDATION} beside the validation images")
-    order = torch.from_numpy(np.random.RandomState(123).permutation(len(x)))
+    train, test = ((_tensor(images, half), torch.from_numpy(labels)) for images, labels in read_cifar10(folder))
+    left = len(train[1]) - VALIDATION
+    if not 0 < count <= left:
+        raise UserError(f"--images {count}: there are {left} beside the validation images")
+    order = torch.from_numpy(np.random.RandomState(123).permutation(len(train[1])))
     kept, taken = order[:VALIDATION], order[VALIDATION : VALIDATION + count]
-    return Images("cifar10" + ("-16x16" if half else ""), (x[taken], y[taken]), (x[kept], y[kept]), (xt, yt))
+    parts = [tuple(values[picked] for values in train) for picked in (taken, kept)]
+    return Images("cifar10" + ("-16x16" if half else ""), *parts, test)
+
+
+def _tensor(images: np.ndarray, half: bool) -> Tensor:
+    pixels = torch.from_numpy(images)
+    return F.avg_pool2d(pixels.float(), 2).round().to(torch.uint8) if half else pixels

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from hwprune import yaml_places
 from hwprune.data.config import DataConfig
 from hwprune.files import write_text
-from hwprune.models.yolov3_tiny import WIDTHS, yolov3_tiny
+from hwprune.models.architecture import Architecture
+from hwprune.models.catalogue import CATALOGUE, Model
 from hwprune.prune.problems import problems
 from hwprune.prune.settings import PruneSettings, SlimmingSettings, SparsifySettings
 from hwprune.quant.precision import Precision
@@ -36,15 +37,30 @@ class _Section(BaseModel):
 class ModelSettings(_Section):
     """The network before pruning."""
 
-    name: Literal["yolov3_tiny"] = "yolov3_tiny"
-    """Layer table to start from."""
-    widths: Annotated[tuple[PositiveInt, ...], Field(min_length=len(WIDTHS), max_length=len(WIDTHS))] = COMPACT_WIDTHS
-    """Channels of conv1 to conv9, conv11 and conv12; darknet's own are 16, 32, 64, 128, 256, 512, 1024, 256, 512, 128,
-    256."""
+    name: Literal["yolov3_tiny", "ssd300", "ssd512", "vgg16", "vgg19_bn"] = "yolov3_tiny"
+    """Layer table to start from: ``yolov3_tiny``, ``ssd300`` and ``ssd512`` detect, ``vgg16`` and ``vgg19_bn``
+    classify. The options below are for some of them only."""
+    widths: Annotated[
+        Annotated[tuple[PositiveInt, ...], Tag("by position")] | Annotated[dict[str, PositiveInt], Tag("by name")],
+        Discriminator(lambda value: "by name" if isinstance(value, dict) else "by position"),
+    ] = Field(default_factory=lambda settings: COMPACT_WIDTHS if settings["name"] == "yolov3_tiny" else {})
+    """Channels of layers, by name (``{conv4_3: 331}``): those not named are as wide as published. For yolov3_tiny it
+    may be a list, for conv1 to conv9, conv11 and conv12; darknet's own are 16, 32, 64, 128, 256, 512, 1024, 256, 512,
+    128, 256, and without any the network is smaller."""
     activation: Literal["leaky", "relu"] = "leaky"
-    """After every convolution but the heads'; the leaky slope is 0.1."""
+    """yolov3_tiny: after every convolution but the heads'; the leaky slope is 0.1. The others have ReLU."""
     anchors_per_head: PositiveInt = 3
-    """Boxes per cell, clustered from the training boxes."""
+    """yolov3_tiny: boxes per cell, clustered from the training boxes."""
+    norm: bool | None = None
+    """ssd300, ssd512, vgg16: batch norm in place of biases, in all layers but the heads; published without."""
+    detection_layers: PositiveInt | None = None
+    """ssd300, ssd512: how many of the 6, or 7, detection layers there are; a small image takes fewer."""
+    fully_connected: tuple[PositiveInt, ...] | None = None
+    """vgg16: neurons of the hidden fully connected layers fc6, fc7, ...; by default 4096 and 4096. CIFAR-10 has one,
+    of 512."""
+    torchvision_weights: Path | None = None
+    """ssd300 of 300x300 pixels: the state dict of torchvision's ssd300_vgg16 to start from. For data with another
+    number of classes the layers that tell classes start anew."""
     darknet_cfg: Path | None = None
     """A darknet .cfg to take the network from, in place of `name` and `widths`."""
     darknet_weights: Path | None = None
@@ -63,6 +79,33 @@ class ModelSettings(_Section):
         if self.darknet_weights and not self.darknet_cfg:
             raise ValueError("darknet_weights needs darknet_cfg, which says how the weights lie in the file")
         return self
+
+    @property
+    def source(self) -> "Model":
+        """The catalogue's entry of this name."""
+        return CATALOGUE[self.name]
+
+    def options(self) -> dict[str, Any]:
+        """Those of the model's options that are set."""
+        chosen = {name: getattr(self, name, None) for name in sorted(self.source.options)}
+        return {name: value for name, value in chosen.items() if value is not None}
+
+    def usual_widths(self) -> dict[str, int]:
+        """Published channels by layer name; `ValueError` where the options do not allow any."""
+        return self.source.widths(**{k: v for k, v in self.options().items() if k in self.source.width_options})
+
+    def architecture(self, classes: int, image_size: tuple[int, int]) -> Architecture:
+        """The layer table before pruning, for so many classes (without background) and images of (height, width).
+
+        Raises
+        ------
+        ValueError
+            If the network cannot have these widths or options, or cannot take such an image.
+        """
+        widths = self.widths
+        if isinstance(widths, tuple):
+            widths = dict(zip(self.usual_widths(), widths, strict=True))
+        return self.source.build(classes, widths, tuple(image_size), **self.options())
 
 
 class SparsifyTraining(SparsifySettings, TrainSettings):
@@ -136,7 +179,7 @@ class SimulateSettings(_Section):
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (1, 2)
     """One stalled run for each."""
     validation_images: Annotated[int, Field(ge=0)] | None = None
-    """The accelerator's mean average precision is measured on that many validation images, the first ones; on all of
+    """The accelerator's score is measured on that many validation images, the first ones; on all of
     them where it is not given, and not at all with 0. A frame of a large network takes many seconds to simulate."""
 
 
@@ -144,7 +187,7 @@ class ReportSettings(_Section):
     """The report."""
 
     images: Annotated[int, Field(ge=0, le=12)] = 8
-    """Validation images drawn with their boxes."""
+    """Validation images drawn with their boxes, or with their classes."""
     confidence: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Detections below this confidence are not drawn."""
 
@@ -157,7 +200,7 @@ class Recipe(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     """Fixes the run: on one machine's processor, two runs of one seed agree bit for bit."""
     data: DataConfig
-    """Images with boxes."""
+    """Images with boxes, or with a class each."""
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
     sparsify: SparsifyTraining = SparsifyTraining()
@@ -238,18 +281,95 @@ def save_recipe(path: str | Path, recipe: Recipe) -> None:
 
 def _clashes(recipe: Recipe) -> Iterator[tuple[Keys, str]]:
     """What each section allows, and the recipe as a whole does not."""
-    if recipe.model.darknet_cfg is None:
-        narrowest = min(recipe.model.widths)
-        for field in ("multiple", "min_channels"):
-            value = getattr(recipe.prune, field)
-            if value > narrowest:
-                yield ("prune", field), f"{value} is more than the narrowest of model.widths, {narrowest}"
-        # Neither classes nor boxes change what a layer reads.
-        table = yolov3_tiny(1, recipe.model.widths, activation=recipe.model.activation)
-        for error in choose(recipe.model.neurons, table, recipe.quantize.activation)[1]:
-            yield ("model", "neurons", error.pattern, *([error.field] if error.field else [])), str(error)
-        for way, message in problems(recipe.prune, table):
-            yield ("prune", *way), message
+    found = list(_model_clashes(recipe))
+    yield from found
+    if recipe.model.darknet_cfg or found:
+        return
+    try:
+        # How many classes there are changes nothing of what layers read.
+        table = recipe.model.architecture(1, recipe.data.image_size)
+    except ValueError as error:  # all but the size has been looked at
+        yield ("data", "image_size"), str(error)
+        return
+    narrowest = min(
+        layer.out_channels for layer in table.layers if layer.op == "conv" and layer.name not in table.heads
+    )
+    for field in ("multiple", "min_channels"):
+        value = getattr(recipe.prune, field)
+        if value > narrowest:
+            yield ("prune", field), f"{value} is more than the narrowest of model.widths, {narrowest}"
+    for error in choose(recipe.model.neurons, table, recipe.quantize.activation)[1]:
+        yield ("model", "neurons", error.pattern, *([error.field] if error.field else [])), str(error)
+    for way, message in problems(recipe.prune, table):
+        yield ("prune", *way), message
+
+
+def _model_clashes(recipe: Recipe) -> Iterator[tuple[Keys, str]]:
+    """Where the model's name, its options and the data do not go together."""
+    model, data = recipe.model, recipe.data
+    wanted = "classes" if model.source.head == "classes" and not model.darknet_cfg else "boxes"
+    if data.labels != wanted:
+        does = "classifies whole images" if wanted == "classes" else "detects"
+        fitting = [name for name, entry in CATALOGUE.items() if (entry.head == "classes") == (data.labels == "classes")]
+        yield (
+            ("model", "darknet_cfg" if model.darknet_cfg else "name"),
+            (
+                f"{'a darknet network' if model.darknet_cfg else model.name} {does}, but data.source {data.source} has "
+                f"{data.labels}; take {' or '.join(fitting)}, or other data"
+            ),
+        )
+    if model.darknet_cfg:
+        yield from _size_clashes("a darknet network", CATALOGUE["yolov3_tiny"], data)
+        return
+    fields = type(model).model_fields
+    for option in sorted({option for entry in CATALOGUE.values() for option in entry.options} & fields.keys()):
+        if getattr(model, option) != fields[option].default and option not in model.source.options:
+            those = [name for name, entry in CATALOGUE.items() if option in entry.options]
+            yield ("model", option), f"{model.name} has no such option; {', '.join(those)} have it"
+    yield from _size_clashes(model.name, model.source, data)
+    try:
+        usual = model.usual_widths()
+    except ValueError as error:
+        yield ("model", *model.source.width_options), str(error)
+        return
+    yield from _width_clashes(model, usual)
+    if model.torchvision_weights:
+        yield from _torchvision_clashes(model, data)
+
+
+def _size_clashes(name: str, entry: Model, data: DataConfig) -> Iterator[tuple[Keys, str]]:
+    for i, side in enumerate(data.image_size):
+        if side % entry.multiple:
+            yield (
+                ("data", "image_size", i),
+                f"{name} needs a multiple of {entry.multiple}, its coarsest stride, not {side}",
+            )
+    if entry.square and data.image_size[0] != data.image_size[1]:
+        yield ("data", "image_size"), f"{name} takes square images, not {data.image_size[0]}x{data.image_size[1]}"
+
+
+def _width_clashes(model: ModelSettings, usual: dict[str, int]) -> Iterator[tuple[Keys, str]]:
+    if isinstance(model.widths, dict):
+        for layer in model.widths.keys() - usual.keys():
+            yield (
+                ("model", "widths", layer),
+                f"{model.name} has no such layer whose width is free{_did_you_mean(layer, list(usual))}; there are "
+                f"{', '.join(usual)}",
+            )
+    elif model.name != "yolov3_tiny":
+        yield ("model", "widths"), f"{model.name} takes widths by the names of layers: {{{next(iter(usual))}: 16}}"
+    elif len(model.widths) != len(usual):
+        yield ("model", "widths"), f"should have {len(usual)} items ({', '.join(usual)}), not {len(model.widths)}"
+
+
+def _torchvision_clashes(model: ModelSettings, data: DataConfig) -> Iterator[tuple[Keys, str]]:
+    at = ("model", "torchvision_weights")
+    if model.name != "ssd300":
+        yield at, f"they are those of ssd300, not of {model.name}"
+    elif model.widths or model.norm or model.detection_layers not in (None, 6):
+        yield at, "they fit the published ssd300 only, without model.widths, norm and detection_layers"
+    if tuple(data.image_size) != (300, 300):
+        yield ("data", "image_size"), f"torchvision's ssd300 needs [300, 300], not {list(data.image_size)}"
 
 
 def _problems(error: ValidationError, document: Document) -> Iterator[Problem]:

@@ -170,7 +170,7 @@ def test_all_errors_at_once_in_the_order_of_the_file(tmp_path):
     text = """\
 data:
   source: digits
-  image_size: [96, 97]
+  image_size: [96, 31]
   vall: 3
 train:
   epochs: -1

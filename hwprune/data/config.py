@@ -1,17 +1,19 @@
 """The `data` part of a recipe."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
 from hwprune.data.split import FractionSplit, Split
 
-Side = Annotated[int, Field(ge=32, le=4096, multiple_of=32)]
+Side = Annotated[int, Field(ge=8, le=4096)]
 ImageSize = Annotated[
     tuple[Side, Side],
-    Field(description="Height and width of the network's input in pixels; each a multiple of 32, the coarsest stride."),
+    Field(description="Height and width of the network's input in pixels; what sizes it takes, the network says."),
 ]
+SceneSide = Annotated[int, Field(ge=32, le=4096)]
+SceneSize = Annotated[tuple[SceneSide, SceneSide], Field(description="As image_size elsewhere; a scene needs 32.")]
 
 
 class _Config(BaseModel):
@@ -61,15 +63,9 @@ class AugmentConfig(_Config):
     ] = False
 
 
-class DigitsData(_Config):
-    """Scenes of handwritten digits, made here: no download."""
-
-    source: Literal["digits"] = "digits"
-    image_size: ImageSize = (96, 96)
-    train: Annotated[PositiveInt, Field(description="Number of training images.")] = 1500
-    val: Annotated[PositiveInt, Field(description="Number of validation images.")] = 200
-    seed: Annotated[int, Field(ge=0, description="Another seed makes other scenes.")] = 0
-    # No jitter: the scenes' colours are random as they are, and geometry is what helps.
+class _DigitsConfig(_Config):
+    seed: Annotated[int, Field(ge=0, description="Another seed makes other images.")] = 0
+    # No jitter: the images' colours are random as they are, and geometry is what helps.
     augment: AugmentConfig = AugmentConfig(jitter=0, hue=0)
 
     @field_validator("augment")
@@ -78,6 +74,16 @@ class DigitsData(_Config):
         if augment.flip:
             raise ValueError("flip must be false for digits: a mirrored digit is none")
         return augment
+
+
+class DigitsData(_DigitsConfig):
+    """Scenes of handwritten digits, made here: no download."""
+
+    labels: ClassVar[Literal["boxes"]] = "boxes"
+    source: Literal["digits"] = "digits"
+    image_size: SceneSize = (96, 96)
+    train: Annotated[PositiveInt, Field(description="Number of training images.")] = 1500
+    val: Annotated[PositiveInt, Field(description="Number of validation images.")] = 200
 
 
 class _FolderData(_Config):
@@ -96,6 +102,7 @@ ClassNames = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(mi
 class YoloData(_FolderData):
     """Images with YOLO text labels, a line an object: class, then centre and size as shares of the image."""
 
+    labels: ClassVar[Literal["boxes"]] = "boxes"
     source: Literal["yolo"]
     classes: Annotated[
         ClassNames | None,
@@ -111,6 +118,7 @@ class YoloData(_FolderData):
 class VocData(_FolderData):
     """Images with PASCAL VOC annotations, an XML file an image."""
 
+    labels: ClassVar[Literal["boxes"]] = "boxes"
     source: Literal["voc"]
     classes: Annotated[
         ClassNames | None,
@@ -124,6 +132,67 @@ class VocData(_FolderData):
         return _distinct(classes)
 
 
+def _needs_no_boxes(augment: AugmentConfig) -> AugmentConfig:
+    if augment.crop:
+        raise ValueError("crop must be false where images have no boxes: it keeps patches by what they hold")
+    return augment
+
+
+class FoldersData(_FolderData):
+    """Images for classification: the folder that an image lies in is named as its class."""
+
+    labels: ClassVar[Literal["classes"]] = "classes"
+    source: Literal["folders"]
+    image_size: ImageSize = (224, 224)
+    classes: Annotated[
+        ClassNames | None,
+        Field(description="Folders to use, in the order of their labels; by default all that hold images, by name."),
+    ] = None
+
+    @field_validator("classes")
+    @classmethod
+    def _names_differ(cls, classes):
+        return _distinct(classes)
+
+    @field_validator("augment")
+    @classmethod
+    def _whole_images(cls, augment: AugmentConfig) -> AugmentConfig:
+        return _needs_no_boxes(augment)
+
+
+class Cifar10Data(_Config):
+    """CIFAR-10, unpacked: batches of the Python or the binary archive, or sheets (PNG) with labels (JSON)."""
+
+    labels: ClassVar[Literal["classes"]] = "classes"
+    source: Literal["cifar10"]
+    path: Annotated[Path, Field(description="Folder of the batches; absolute, or relative to the recipe's folder.")]
+    image_size: ImageSize = (32, 32)
+    train: Annotated[PositiveInt, Field(description="Number of training images, the first ones.")] = 50000
+    val: Annotated[PositiveInt, Field(description="Number of validation images, the first of the test batch.")] = 10000
+    # Shifts by up to an eighth, 4 pixels, and mirror images are the usual augmentation of CIFAR-10.
+    augment: AugmentConfig = AugmentConfig(jitter=0, hue=0, scale=0, translate=0.125, flip=True)
+
+    @field_validator("augment")
+    @classmethod
+    def _whole_images(cls, augment: AugmentConfig) -> AugmentConfig:
+        return _needs_no_boxes(augment)
+
+
+class DigitImagesData(_DigitsConfig):
+    """Images of one handwritten digit each, on cluttered backgrounds, made here: classification without a download."""
+
+    labels: ClassVar[Literal["classes"]] = "classes"
+    source: Literal["digit_images"]
+    image_size: SceneSize = (32, 32)
+    train: Annotated[PositiveInt, Field(description="Number of training images.")] = 4000
+    val: Annotated[PositiveInt, Field(description="Number of validation images.")] = 1000
+
+    @field_validator("augment")
+    @classmethod
+    def _whole_images(cls, augment: AugmentConfig) -> AugmentConfig:
+        return _needs_no_boxes(augment)
+
+
 def _distinct(classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if classes:
         twice = sorted({name for name in classes if classes.count(name) > 1})
@@ -132,4 +201,7 @@ def _distinct(classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
     return classes
 
 
-DataConfig = Annotated[DigitsData | YoloData | VocData, Field(discriminator="source")]
+FilesData = YoloData | VocData | FoldersData
+DataConfig = Annotated[
+    DigitsData | YoloData | VocData | DigitImagesData | FoldersData | Cifar10Data, Field(discriminator="source")
+]

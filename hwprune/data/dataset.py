@@ -10,13 +10,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from hwprune.data.config import DataConfig, DigitsData
+from hwprune.data.arrays import ArrayImages
+from hwprune.data.cifar10 import CLASSES, read_cifar10
+from hwprune.data.config import Cifar10Data, DataConfig, DigitImagesData, DigitsData, FilesData
+from hwprune.data.folders import read_folders
 from hwprune.data.images import BrokenImageError, load_image
-from hwprune.data.letterbox import Placement, letterbox
+from hwprune.data.letterbox import letterbox
 from hwprune.data.problems import Problem, log_problems
 from hwprune.data.progress import track_slow
-from hwprune.data.records import ImageRecord
-from hwprune.data.scenes import DigitScenes
+from hwprune.data.records import ClassRecord, ImageRecord, Labelled
+from hwprune.data.scenes import DigitImages, DigitScenes
 from hwprune.data.split import split_indices
 from hwprune.data.voc_xml import read_voc
 from hwprune.data.yolo_txt import read_yolo
@@ -24,12 +27,12 @@ from hwprune.errors import UserError
 
 
 class LetterboxedImages(Dataset):
-    """Image files and their boxes at the network's input size; decoded at first use.
+    """Image files and their boxes or classes at the network's input size; decoded at first use.
 
     Parameters
     ----------
     records
-        Images and boxes.
+        Images with boxes, or with a class each.
     classes
         Names of the labels.
     image_size
@@ -42,7 +45,7 @@ class LetterboxedImages(Dataset):
 
     def __init__(
         self,
-        records: Sequence[ImageRecord],
+        records: Sequence[ImageRecord] | Sequence[ClassRecord],
         classes: tuple[str, ...],
         image_size: tuple[int, int],
         cached: int = 0,
@@ -56,12 +59,11 @@ class LetterboxedImages(Dataset):
         return len(self.records)
 
     def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Image, uint8 (3, H, W), and target: ``boxes`` float32 (n, 4), xyxy in pixels; ``labels`` int64 (n,)."""
+        """Image, uint8 (3, H, W), and target: ``boxes`` float32 (n, 4), xyxy in pixels, with ``labels`` int64 (n,); or
+        ``label`` int64 ()."""
         if not 0 <= index < len(self.records):
             raise IndexError(index)
-        record = self.records[index]
-        boxes = Placement.fit(record.size, self.image_size).to_canvas(torch.from_numpy(record.boxes))
-        return torch.from_numpy(self._image(index).copy()), {"boxes": boxes, "labels": torch.tensor(record.labels)}
+        return torch.from_numpy(self._image(index).copy()), self.records[index].target(self.image_size)
 
     def preload(self) -> None:
         """Decode what the cache holds, in threads; call it before the workers of a `DataLoader` start, to share it."""
@@ -109,14 +111,45 @@ def open_dataset(config: DataConfig) -> DataSplits:
     UserError
         If the folder, the class names or the split are wrong, or nothing can be used.
     """
-    if isinstance(config, DigitsData):
-        train = DigitScenes("train", config.train, config.image_size, config.seed)
-        val = DigitScenes("val", config.val, config.image_size, config.seed)
-        return DataSplits(train, val, train.classes, ())
-    if config.source == "yolo":
-        labelled = read_yolo(config.path, config.classes)
-    else:
-        labelled = read_voc(config.path, config.classes, config.difficult)
+    match config:
+        case DigitsData():
+            return _drawn(DigitScenes, config)
+        case DigitImagesData():
+            return _drawn(DigitImages, config)
+        case Cifar10Data():
+            return _cifar10(config)
+        case _:
+            return _from_files(_read(config), config)
+
+
+def _drawn(kind: type[DigitScenes] | type[DigitImages], config: DigitsData | DigitImagesData) -> DataSplits:
+    train = kind("train", config.train, config.image_size, config.seed)
+    return DataSplits(train, kind("val", config.val, config.image_size, config.seed), train.classes, ())
+
+
+def _cifar10(config: Cifar10Data) -> DataSplits:
+    parts = read_cifar10(config.path)
+    for field, (_, labels) in (("train", parts.train), ("val", parts.test)):
+        if getattr(config, field) > len(labels):
+            raise UserError(f"data.{field}: {getattr(config, field)} images, but {config.path} has {len(labels)}")
+    train, val = (
+        ArrayImages(images[:count], labels[:count], CLASSES, config.image_size)
+        for (images, labels), count in ((parts.train, config.train), (parts.test, config.val))
+    )
+    return DataSplits(train, val, CLASSES, ())
+
+
+def _read(config: FilesData) -> Labelled:
+    match config.source:
+        case "yolo":
+            return read_yolo(config.path, config.classes)
+        case "voc":
+            return read_voc(config.path, config.classes, config.difficult)
+        case "folders":
+            return read_folders(config.path, config.classes)
+
+
+def _from_files(labelled: Labelled, config: FilesData) -> DataSplits:
     sides = split_indices([record.name for record in labelled.records], config.split)
     problems = labelled.problems + tuple(sides[2])
     log_problems(problems, config.path)

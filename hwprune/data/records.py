@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from hwprune.data.letterbox import Placement
 from hwprune.data.problems import Problem
 from hwprune.errors import UserError
 
@@ -39,6 +42,16 @@ class ImageRecord:
     boxes: np.ndarray
     labels: np.ndarray
 
+    @property
+    def objects(self) -> int:
+        """How many boxes."""
+        return len(self.labels)
+
+    def target(self, canvas: tuple[int, int]) -> dict[str, Tensor]:
+        """``boxes`` float32 (n, 4) in pixels of this canvas (height, width), and ``labels`` int64 (n,)."""
+        boxes = Placement.fit(self.size, canvas).to_canvas(torch.from_numpy(self.boxes))
+        return {"boxes": boxes, "labels": torch.tensor(self.labels)}
+
     @classmethod
     def make(cls, path: Path, root: Path, size: tuple[int, int], boxes: list[Box], labels: list[int]) -> "ImageRecord":
         """A record from plain lists."""
@@ -47,16 +60,35 @@ class ImageRecord:
 
 
 @dataclass(frozen=True)
+class ClassRecord:
+    """One image and its class, an index into the classes; else as `ImageRecord`."""
+
+    path: Path
+    name: str
+    size: tuple[int, int]
+    label: int
+
+    @property
+    def objects(self) -> int:
+        """The one that it shows."""
+        return 1
+
+    def target(self, canvas: tuple[int, int]) -> dict[str, Tensor]:
+        """``label`` int64 ()."""
+        return {"label": torch.tensor(self.label)}
+
+
+@dataclass(frozen=True)
 class Labelled:
     """A data set as read: its classes, its usable images sorted by name, and what was skipped or mended."""
 
     root: Path
     classes: tuple[str, ...]
-    records: tuple[ImageRecord, ...]
+    records: tuple[ImageRecord, ...] | tuple[ClassRecord, ...]
     problems: tuple[Problem, ...]
 
     def __post_init__(self):
-        objects = sum(len(record.labels) for record in self.records)
+        objects = sum(record.objects for record in self.records)
         if not objects:
             first = f"; the first of {len(self.problems)} problems: {self.problems[0]}" if self.problems else ""
             raise UserError(

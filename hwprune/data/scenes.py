@@ -1,4 +1,4 @@
-"""Scenes of handwritten digits: the detection data set that needs no download.
+"""Scenes of handwritten digits, and single ones: the data sets that need no download.
 
 The digits are the 1797 real ones of 8x8 pixels that scikit-learn ships (Alpaydin and Kaynak, "Optical Recognition of
 Handwritten Digits", UCI, 1998). The backgrounds are drawn: a gradient, stripes, clutter that is no digit, noise.
@@ -21,6 +21,8 @@ TRAIN_DIGITS = 1437
 MOST_DIGITS = 5
 SMALLEST, LARGEST = 18, 42
 """Height of a digit in pixels before it is turned, in images whose shorter side is 64 to 128; else in proportion."""
+SINGLE = (0.6, 0.85)
+"""Least and greatest height of a digit that has an image to itself, in the image's shorter side."""
 CONTRAST = (75, 125)
 """Least and greatest difference in luminance of a digit to what lies under it, in grey levels; under 127, so that one
 side always has room for it."""
@@ -28,7 +30,51 @@ side always has room for it."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
 
-class DigitScenes(Dataset):
+class _Drawn(Dataset):
+    """Images made at first use and kept in memory."""
+
+    classes = CLASSES
+    problems = ()
+
+    def __init__(self, split: Literal["train", "val"], count: int, image_size: tuple[int, int], seed: int = 0):
+        if split not in ("train", "val"):
+            raise ValueError(f"split is {split!r}, not 'train' or 'val'")
+        if min(image_size) < 32:
+            raise ValueError(f"a scene of {image_size[0]}x{image_size[1]} pixels has no room for digits")
+        self.split, self.count, self.image_size, self.seed = split, count, tuple(image_size), seed
+        self._cache: dict[int, tuple[np.ndarray, dict[str, np.ndarray]]] = {}
+
+    def __len__(self) -> int:
+        return self.count
+
+    def preload(self) -> None:
+        """Make all images; call it before the workers of a `DataLoader` start, to share them."""
+        for _ in track_slow(map(self._make, range(self.count)), "making scenes", self.count):
+            pass
+
+    def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Image, uint8 (3, H, W), and target, as `draw` says."""
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        pixels, target = self._make(index)
+        # Copies: who changes a sample in place must not change the set.
+        return torch.from_numpy(pixels.copy()), {k: torch.from_numpy(v.copy()) for k, v in target.items()}
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Pixels uint8 (H, W, 3) and target of one image."""
+        raise NotImplementedError
+
+    def _make(self, index: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        if index not in self._cache:
+            pixels, target = self.draw(self._rng(index))
+            self._cache[index] = np.ascontiguousarray(pixels.transpose(2, 0, 1)), target
+        return self._cache[index]
+
+    def _rng(self, index: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, ("train", "val").index(self.split), index])
+
+
+class DigitScenes(_Drawn):
     """One to five digits an image, in colour, on a cluttered background; boxes tight around the ink.
 
     An image depends on ``seed``, ``split`` and its index only: a longer set starts with the images of a shorter one.
@@ -46,43 +92,29 @@ class DigitScenes(Dataset):
         Not negative.
     """
 
-    classes = CLASSES
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """``boxes`` float32 (n, 4), xyxy in pixels; ``labels`` int64 (n,)."""
+        pixels, boxes, labels = _scene(rng, self.split, self.image_size)
+        target = {"boxes": np.array(boxes, np.float32).reshape(-1, 4), "labels": np.array(labels, np.int64)}
+        return pixels, target
 
-    def __init__(self, split: Literal["train", "val"], count: int, image_size: tuple[int, int], seed: int = 0):
-        if split not in ("train", "val"):
-            raise ValueError(f"split is {split!r}, not 'train' or 'val'")
-        if min(image_size) < 32:
-            raise ValueError(f"a scene of {image_size[0]}x{image_size[1]} pixels has no room for digits")
-        self.split, self.count, self.image_size, self.seed = split, count, tuple(image_size), seed
-        self.problems = ()
-        self._cache: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
-    def __len__(self) -> int:
-        return self.count
+class DigitImages(_Drawn):
+    """One digit an image, in colour, on a cluttered background, about in the middle; else as `DigitScenes`."""
 
-    def preload(self) -> None:
-        """Make all images; call it before the workers of a `DataLoader` start, to share them."""
-        for _ in track_slow(map(self._make, range(self.count)), "making scenes", self.count):
-            pass
-
-    def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Image, uint8 (3, H, W), and target: ``boxes`` float32 (n, 4), xyxy in pixels; ``labels`` int64 (n,)."""
-        if not 0 <= index < self.count:
-            raise IndexError(index)
-        # Copies: who changes a sample in place must not change the set.
-        pixels, boxes, labels = (torch.from_numpy(array.copy()) for array in self._make(index))
-        return pixels, {"boxes": boxes, "labels": labels}
-
-    def _make(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        if index not in self._cache:
-            rng = np.random.default_rng([self.seed, ("train", "val").index(self.split), index])
-            pixels, boxes, labels = _scene(rng, self.split, self.image_size)
-            self._cache[index] = (
-                np.ascontiguousarray(pixels.transpose(2, 0, 1)),
-                np.array(boxes, np.float32).reshape(-1, 4),
-                np.array(labels, np.int64),
-            )
-        return self._cache[index]
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """``label`` int64 ()."""
+        height, width = self.image_size
+        canvas = _background(rng, height, width)
+        images, labels = source_digits(self.split)
+        source, room = rng.integers(len(images)), min(height, width)
+        ink = digit_ink(images[source], room * rng.uniform(*SINGLE), rng)
+        # Turned, it may be a little larger than a narrow image.
+        ink = ink[:height, :width]
+        free = [side - length for side, length in zip(self.image_size, ink.shape, strict=True)]
+        place = tuple(round(room * rng.triangular(0, 0.5, 1)) for room in free)
+        draw_ink(canvas, ink, place, rng)
+        return _noisy(canvas, rng), {"label": np.array(labels[source])}
 
 
 @lru_cache
@@ -112,8 +144,13 @@ def _scene(rng: np.random.Generator, split: str, size: tuple[int, int]):
             continue
         boxes.append(draw_ink(canvas, ink, place, rng))
         labels.append(int(targets[source]))
+    return _noisy(canvas, rng), boxes, labels
+
+
+def _noisy(canvas: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Whole numbers of grey levels, with noise."""
     canvas += rng.normal(0, rng.uniform(1, 7), canvas.shape).astype(np.float32)
-    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8), boxes, labels
+    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
 
 
 def digit_ink(image: np.ndarray, height: float, rng: np.random.Generator) -> np.ndarray:

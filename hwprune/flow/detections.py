@@ -120,7 +120,7 @@ def save_detections(
                         strict=True,
                     )
                 ],
-            )  # fmt: skip
+            )
         )
     described = Detections(level=level, classes=head.classes, images=examples)
     write_text(folder / FILE, described.model_dump_json(indent=1) + "\n")

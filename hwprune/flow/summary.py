@@ -27,8 +27,9 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
     -------
     dict
         ``params``, and ``macs`` and ``sam_ops`` of one image, before and after pruning (and after layers became SAM);
-        the score by level, 0 to 1, called as its metric, ``map50`` or ``accuracy``; ``rounds`` of pruning; ``equivalence`` (of the RTL) and ``csim``; ``accelerator``
-        (clock in MHz, frames a second from simulated cycles); ``seconds`` by stage; ``versions``; ``seed``.
+        the score by level, 0 to 1, called as its metric, ``map50`` or ``accuracy``; ``rounds`` of pruning;
+        ``equivalence`` (of the RTL) and ``csim``; ``accelerator`` (clock in MHz, frames a second from simulated
+        cycles); ``seconds`` by stage; ``versions``; ``seed``.
     """
     results = {name: record.results for name, record in of_last_round(records).items()}
 

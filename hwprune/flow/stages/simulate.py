@@ -164,8 +164,9 @@ def _rtl(
         found, wanted = (evaluate(p, images, head)[head.metric] for p in (predict, integer_predictor(network)))
         if found != wanted:
             raise UserError(
-                f"the accelerator's {METRICS[head.metric].name} is {found}, the quantised network's {wanted} on the same {len(images)} "
-                "images, though their streams agree: this is a defect of hwprune, please report it with the recipe"
+                f"the accelerator's {METRICS[head.metric].name} is {found}, the quantised network's {wanted} on the "
+                f"same {len(images)} images, though their streams agree: this is a defect of hwprune, please report it "
+                "with the recipe"
             )
         results |= {head.metric: found, "images": len(images)}
     return [*made, *save_detections(context.folder, "accelerator", predict, images, head)], results
