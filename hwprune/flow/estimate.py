@@ -37,8 +37,10 @@ def predictor(recipe: Recipe, architecture: Architecture, size: tuple[int, int])
     UserError
         If something in the table has no hardware.
     """
+    from hwprune.quant.hardware_form import hardware_table
     from hwprune.sam.choice import choose, fitted
 
+    architecture = hardware_table(architecture, size)
     if not any(layer.op == "conv" and layer.sam for layer in architecture.layers):
         wanted, errors = choose(recipe.model.neurons, architecture, recipe.quantize.activation)
         if errors := [error for error in errors if error.field != "group"]:

@@ -10,6 +10,8 @@ the whole accelerator, each time folded for the speed that is wanted, and the wi
    Resende, "Greedy Randomized Adaptive Search Procedures", 1995).
 """
 
+import itertools
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +27,12 @@ RESTARTS = 8
 SPREAD = 3.0
 """Greatest weight of a group's loss in a restart; the least is its inverse."""
 NEAR = 3
-"""Candidates up and down that are tried for a group."""
+"""Candidates up and down that are tried for a group, where there are more than `FEW` in all."""
+FEW = 150
+PAIRS = 60
+"""Of groups, tried at a time."""
+ENOUGH = 25_000
+"""Costs asked for, after which no restart begins."""
 
 
 class NoWidthsError(Exception):
@@ -97,13 +104,18 @@ def choose_widths(
     scored = [group for group in groups if group.name in importance]
     ladders = [_Ladder.of(group, importance[group.name], min_channels, multiple) for group in scored]
     search = _Search(ladders, cost, limits, progress)
-    best = search.refined(search.descended([1.0] * len(ladders)))
+    steps = sum(len(ladder.widths) for ladder in ladders)
+    reach = steps if steps <= FEW else NEAR
+    best = search.refined(search.descended([1.0] * len(ladders)), reach)
     for attempt in range(RESTARTS if len(ladders) > 1 else 0):
+        if search.evaluations > ENOUGH:
+            break
         progress(f"restart {attempt + 1} of {RESTARTS}")
         chance = random.Random(f"{seed}/{attempt}")
-        other = search.refined(search.descended([SPREAD ** chance.uniform(-1, 1) for _ in ladders]))
+        other = search.refined(search.descended([SPREAD ** chance.uniform(-1, 1) for _ in ladders]), reach)
         if search.loss(other) < search.loss(best):
             best = other
+    best = search.refined(best, steps)
     total = sum(ladder.losses[0] + ladder.left[0] for ladder in ladders)
     return Found(
         kept={ladder.group.name: ladder.kept(rung) for ladder, rung in zip(ladders, best, strict=True)},
@@ -198,64 +210,93 @@ class _Search:
 
     def descended(self, weights: Sequence[float]) -> Rungs:
         """Narrower and narrower, from the full widths on, until the limits hold; of the losses of groups as
-        ``weights`` has them."""
+        ``weights`` has them.
+
+        A group is looked at again only when what it promised last is the most of all (Minoux's accelerated greedy
+        algorithm, 1978); as often as there are groups, all are.
+        """
         rungs = tuple(len(ladder.widths) - 1 for ladder in self.ladders)
-        start = self.excess(rungs)
+        start, promised, steps = self.excess(rungs), {}, 0
         while excess := self.excess(rungs):
             self.progress(f"narrower: {100 * (1 - excess / start):.0f} %")
-            step = self._best_step_down(rungs, excess, weights)
-            if step is None:  # no group alone takes anything off
+            if steps % len(rungs) == 0:
+                promised = {index: (math.inf, rungs) for index in range(len(rungs))}
+            looked_at, steps = set(), steps + 1
+            while (best := max(promised, key=lambda index: promised[index][0])) not in looked_at:
+                promised[best] = self._step_down(rungs, excess, best, weights[best])
+                looked_at.add(best)
+            rate, narrower = promised[best]
+            if rate == 0:  # no group alone takes anything off
                 if not any(rungs):
                     raise NoWidthsError(self.cost(rungs), self.widths(rungs))
-                step = tuple(max(0, rung - 1) for rung in rungs)
-            rungs = step
+                narrower, steps = tuple(max(0, rung - 1) for rung in rungs), 0
+            rungs = narrower
         return rungs
 
-    def _best_step_down(self, rungs: Rungs, excess: float, weights: Sequence[float]) -> Rungs | None:
-        best, rate = None, 0.0
-        for index, rung in enumerate(rungs):
-            losses, weight = self.ladders[index].losses, weights[index]
-            for lower in range(rung - 1, max(rung - NEAR, 0) - 1, -1):
-                other = (*rungs[:index], lower, *rungs[index + 1 :])
-                less, lost = excess - self.excess(other), weight * (losses[lower] - losses[rung])
-                # Channels of no importance at all go first, the more the better.
-                found = less / lost if lost else less * 1e30
-                if less > 0 and found > rate:
-                    best, rate = other, found
-                if less >= excess:
-                    break  # narrower still only loses more
-        return best
+    def _step_down(self, rungs: Rungs, excess: float, index: int, weight: float) -> tuple[float, Rungs]:
+        """Of a group's next narrower widths the one that takes most off for what it loses: how much that is, and what
+        the choice is then. 0 if none takes anything off."""
+        rate, best, losses = 0.0, rungs, self.ladders[index].losses
+        for lower in range(rungs[index] - 1, max(rungs[index] - NEAR, 0) - 1, -1):
+            other = _changed(rungs, {index: lower})
+            less, lost = excess - self.excess(other), weight * (losses[lower] - losses[rungs[index]])
+            # Channels of no importance at all go first, the more the better.
+            found = less / lost if lost else less * 1e30
+            if less > 0 and found > rate:
+                rate, best = found, other
+            if less >= excess:
+                break  # narrower still only loses more
+        return rate, best
 
-    def refined(self, rungs: Rungs) -> Rungs:
-        """A local optimum under single groups getting wider, and pairs of which one gets wider and one narrower."""
+    def refined(self, rungs: Rungs, reach: int) -> Rungs:
+        """A local optimum under single groups getting wider, and pairs of which one gets wider and one narrower, each
+        by no more than ``reach`` candidates."""
         while True:
-            better = self._wider(rungs) or self._exchanged(rungs)
+            better = self._wider(rungs, reach) or self._exchanged(rungs, reach)
             if better is None:
                 return rungs
             rungs = better
 
-    def _wider(self, rungs: Rungs) -> Rungs | None:
+    def _wider(self, rungs: Rungs, reach: int) -> Rungs | None:
         """The single step up that saves the most."""
         best, least = None, self.loss(rungs)
         for index, rung in enumerate(rungs):
-            for higher in range(rung + 1, len(self.ladders[index].widths)):
-                other = (*rungs[:index], higher, *rungs[index + 1 :])
+            for higher in range(rung + 1, min(rung + reach + 1, len(self.ladders[index].widths))):
+                other = _changed(rungs, {index: higher})
                 if (loss := self.loss(other)) < least and not self.excess(other):
                     best, least = other, loss
         return best
 
-    def _exchanged(self, rungs: Rungs) -> Rungs | None:
-        """The first pair of steps, of those that save the most first, that holds the limits."""
-        loss, pairs = self.loss(rungs), []
-        for up, ladder in enumerate(self.ladders):
-            for higher in range(rungs[up] + 1, min(rungs[up] + NEAR + 1, len(ladder.widths))):
-                for down, other in enumerate(self.ladders):
-                    for lower in range(max(0, rungs[down] - NEAR), rungs[down] if down != up else 0):
-                        changed = list(rungs)
-                        changed[up], changed[down] = higher, lower
-                        gain = (ladder.losses[rungs[up]] - ladder.losses[higher]) - (
-                            other.losses[lower] - other.losses[rungs[down]]
-                        )
-                        if gain > 1e-12 * (1 + loss):
-                            pairs.append((-gain, tuple(changed)))
-        return next((pair for _, pair in sorted(pairs) if not self.excess(pair)), None)
+    def _exchanged(self, rungs: Rungs, reach: int) -> Rungs | None:
+        """The pair of steps that saves the most, of those that hold the limits.
+
+        Whether one does is first guessed, as if the costs of both steps added up; of those, a few are asked for.
+        """
+        here, ups, downs = self.cost(rungs), [], []
+        for index, rung in enumerate(rungs):
+            losses = self.ladders[index].losses
+            for other in range(max(0, rung - reach), min(rung + reach + 1, len(losses))):
+                if other != rung:
+                    cost = self.cost(_changed(rungs, {index: other}))
+                    found = index, other, losses[rung] - losses[other], {key: cost[key] - here[key] for key in here}
+                    (ups if other > rung else downs).append(found)
+        least = 1e-12 * (1 + self.loss(rungs))
+        pairs = [
+            (up[2] + down[2], up[:2], down[:2])
+            for up, down in itertools.product(ups, downs)
+            if up[0] != down[0]
+            and up[2] + down[2] > least
+            and all(here[key] + up[3][key] + down[3][key] <= limit for key, limit in self.limits.items())
+        ]
+        for _, *steps in sorted(pairs, reverse=True)[:PAIRS]:
+            other = _changed(rungs, dict(steps))
+            if not self.excess(other):
+                return other
+        return None
+
+
+def _changed(rungs: Rungs, steps: Mapping[int, int]) -> Rungs:
+    changed = list(rungs)
+    for index, rung in steps.items():
+        changed[index] = rung
+    return tuple(changed)

@@ -24,7 +24,7 @@ def lumpy(widths):
     return {"blocks": blocks, "lanes": folds}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6), blocks=st.integers(6, 18), lanes=st.integers(6, 24))
 def test_nearly_the_best_of_all_choices(seed, blocks, lanes):
     generator = torch.Generator().manual_seed(seed)
@@ -43,7 +43,7 @@ def test_nearly_the_best_of_all_choices(seed, blocks, lanes):
     assert found.cost == lumpy(widths)
     assert all(found.cost[key] <= limit for key, limit in limits.items())
     assert 1 - found.loss == pytest.approx(kept_share(widths))
-    assert 1 - found.loss >= 0.93 * best
+    assert 1 - found.loss >= 0.95 * best
     again = choose_widths(importance, groups, lumpy, limits, seed=seed)
     assert again == found
 
