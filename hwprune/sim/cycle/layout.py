@@ -97,8 +97,8 @@ def build_machine(
             outputs[i, port] = by_source[stream]
             rows[by_source[stream], PRODUCER] = i
         parameters[i, : len(member.timing.parameters)] = member.timing.parameters
-        for ring, length in enumerate(member.timing.rings):
-            rings[i, 2 * ring : 2 * ring + 2] = space.room(length, None)
+        for number, ring in enumerate(member.timing.rings):
+            rings[i, 2 * number : 2 * number + 2] = space.room(ring.length, None)
         for number, entries in enumerate(member.timing.tables):
             tables[i, number] = offset
             table.append(np.asarray(entries, np.int32).reshape(-1))

@@ -185,7 +185,7 @@ class CycleModel:
             if not finished:
                 break
             if not stalls.percent and frame + 1 < frames:
-                rests = [*rests[-2:], at_rest(machine, self.queues)]
+                rests = [*rests[-2:], at_rest(machine, self.queues, members)]
                 period = shift(*rests) if len(rests) == 3 else None
         cycles = {name: self._read(machine, name) for name in sorted(recorded)}
         offered = {name: self._read(machine, name, offers=True) for name in sorted(offers)}

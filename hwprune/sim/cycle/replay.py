@@ -12,6 +12,7 @@ rings begin with those named here.
 
 from hwprune.sim.cycle.compiled import inlined, kernel
 from hwprune.sim.cycle.machine import UNKNOWN, offered, recall, remember, take
+from hwprune.sim.cycle.timing import Ring
 
 BEATS, PASSES, CAPACITY, AHEAD = range(4)
 """Of a vector; how often each is given; words of the ring; 1 with an output register."""
@@ -29,6 +30,12 @@ ENDED, STARVED, STOPPED = range(3)
 def ring_words(beats: int) -> int:
     """Of both modules' rings: a power of two, and two at least."""
     return max(2, 1 << (beats - 1).bit_length())
+
+
+def replay_rings(beats: int, passes: int) -> tuple[Ring, ...]:
+    """For a vector of so many beats."""
+    words = ring_words(beats) if passes > 1 else 0
+    return Ring(words, TAKEN), Ring(words, FREED)
 
 
 @inlined

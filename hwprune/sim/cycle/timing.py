@@ -10,6 +10,28 @@ from hwprune.errors import UserError
 
 
 @dataclass(frozen=True)
+class Ring:
+    """Numbers that a kernel remembers, in their order (`hwprune.sim.cycle.machine.remember`).
+
+    Attributes
+    ----------
+    length
+        How many of the last ones are looked back on; 0 where the ring is not used.
+    count
+        Place in the kernel's state: up to which number they are there.
+    first
+        From which number on.
+    lag
+        Place in the kernel's state: cycles by which each is short of the clock; None if they are cycles of the clock.
+    """
+
+    length: int
+    count: int
+    first: int = 0
+    lag: int | None = None
+
+
+@dataclass(frozen=True)
 class Timing:
     """An operator, in numbers.
 
@@ -18,13 +40,13 @@ class Timing:
     parameters
         Integers, as the kernel's module names them.
     rings
-        For each ring of the kernel, how many of its last numbers are looked back on.
+        Of the kernel.
     tables
         Read-only tables.
     """
 
     parameters: tuple[int, ...] = ()
-    rings: tuple[int, ...] = ()
+    rings: tuple[Ring, ...] = ()
     tables: tuple[np.ndarray, ...] = field(default=())
 
 

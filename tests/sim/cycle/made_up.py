@@ -26,6 +26,50 @@ def unit(name: str, vectors: int, mw: int, mh: int, simd: int = 1, pe: int = 1) 
     }
 
 
+def sam(name: str, vectors: int, mw: int, mh: int, simd: int = 1, pe: int = 1) -> dict:
+    """A unit of SAM neurons over so many vectors."""
+    return {
+        "operator": ("SAMVAU_rtl", name, {"MW": mw, "MH": mh, "SIMD": simd, "PE": pe, "group": 1, "form": "signed",
+                                          "ram_style": "distributed"}),
+        "streams": ((1, vectors, mw // simd, simd), (1, vectors, mh // pe, pe)),
+    }  # fmt: skip
+
+
+def thresholds(name: str, beats: int, steps: int = 3) -> dict:
+    """A search among so many thresholds."""
+    return {"operator": ("Thresholding_rtl", name, {"numSteps": steps}), "streams": ((1, beats, 1), (1, beats, 1))}
+
+
+def window(name: str, size: int, kernel: int = 3, stride: int = 1, channels: int = 1, simd: int = 1) -> dict:
+    """Square windows over (size, size) pixels."""
+    made = (size - kernel) // stride + 1
+    return {
+        "operator": ("ConvolutionInputGenerator_rtl", name, {
+            "ConvKernelDim": (kernel, kernel), "IFMDim": (size, size), "OFMDim": (made, made), "SIMD": simd,
+            "Stride": (stride, stride), "Dilation": (1, 1), "IFMChannels": channels}),
+        "streams": ((1, size, size, channels // simd, simd), (1, made, made, kernel**2 * channels // simd, simd)),
+    }  # fmt: skip
+
+
+def pool(name: str, size: int, stride: int = 2) -> dict:
+    """A max-pool of 2x2 over (size, size) pixels of one channel."""
+    return {
+        "operator": ("MaxPool2d_rtl", name, {"ifm_dim": (size, size), "Channels": 1, "PE": 1, "kernel": 2,
+                                             "stride": stride, "Padding": (0, 0, 2 - stride, 2 - stride)}),
+        "streams": ((1, size, size, 1, 1), (1, size // stride, size // stride, 1, 1)),
+    }  # fmt: skip
+
+
+def upsampling(name: str, size: int, factor: int = 2) -> dict:
+    """From (size, size) pixels of one channel."""
+    made = factor * size
+    return {
+        "operator": ("UpsampleNearestNeighbour_rtl", name, {"HI": size, "WI": size, "HO": made, "WO": made,
+                                                            "NumChannels": 1, "SIMD": 1}),
+        "streams": ((1, size, size, 1, 1), (1, made, made, 1, 1)),
+    }  # fmt: skip
+
+
 def converter(name: str, beats: int, lanes: int, made: int) -> dict:
     """From ``beats`` beats of so many bytes to beats of ``made``."""
     return {

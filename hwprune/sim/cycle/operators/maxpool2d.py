@@ -14,7 +14,7 @@ from hwprune.accel.operators.pooling import pool_stages
 from hwprune.sim.cycle.compiled import kernel
 from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, recall, remember, take
 from hwprune.sim.cycle.skid import SKID_STATE, enter, flush, room
-from hwprune.sim.cycle.timing import Streams, Timing
+from hwprune.sim.cycle.timing import Ring, Streams, Timing
 
 STAGES = 0
 """How many; then for each one:"""
@@ -37,7 +37,9 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     window = attributes["kernel"], attributes["stride"], attributes["Padding"]
     stages = pool_stages(attributes["ifm_dim"], folds, *window)
     numbers = [n for s in stages for n in (s.items, s.beats, s.stride, s.first, s.last)]
-    return Timing((len(stages), *numbers), rings=tuple(s.beats if s.drains else 1 for s in stages))
+    counts = (FIRST_STAGE + k * STAGE_STATE + DRAINS for k in range(len(stages)))
+    rings = (Ring(s.beats if s.drains else 0, count) for s, count in zip(stages, counts, strict=True))
+    return Timing((len(stages), *numbers), rings=tuple(rings))
 
 
 @kernel

@@ -22,9 +22,10 @@ from hwprune.sim.cycle.replay import (
     STOPPED,
     fill,
     give,
+    replay_rings,
     ring_words,
 )
-from hwprune.sim.cycle.timing import Streams, Timing, require
+from hwprune.sim.cycle.timing import Ring, Streams, Timing, require
 
 DEPTH = REPLAY_PARAMETERS
 SUMS, SENT, CHECKED, LOCK, UNLOCKED = range(REPLAY_STATE, REPLAY_STATE + 5)
@@ -49,9 +50,9 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     simd, pe = attributes["SIMD"], attributes["PE"]
     beats, folds = attributes["MW"] // simd, attributes["MH"] // pe
     depth = 4 + (simd - 1).bit_length() + (simd == 1)
-    words = ring_words(beats)
     flight = 2 * (depth + LOOK_BACK)
-    return Timing((beats, folds, words, 1, depth), rings=(words, words, flight, flight))
+    rings = *replay_rings(beats, folds), Ring(flight, SUMS), Ring(flight, SENT)
+    return Timing((beats, folds, ring_words(beats), 1, depth), rings=rings)
 
 
 @kernel

@@ -20,9 +20,10 @@ from hwprune.sim.cycle.replay import (
     STOPPED,
     fill,
     give,
+    replay_rings,
     ring_words,
 )
-from hwprune.sim.cycle.timing import Streams, Timing, require
+from hwprune.sim.cycle.timing import Ring, Streams, Timing, require
 
 DEPTH = REPLAY_PARAMETERS
 SUMS, ENTERED, SENT, LATE, PASSED, FROZEN, THAWED, FREEZE = range(REPLAY_STATE, REPLAY_STATE + 8)
@@ -43,8 +44,9 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     operands = (1 if attributes["form"] == "signed" else 2) * max(1, simd // group)
     depth = 2 if attributes["ram_style"] == "block" else 1
     depth += (3 if min(simd, group) > 1 else 1) + (simd < group) + (operands - 1).bit_length() + 1
-    words, flight = ring_words(beats), 2 * (depth + LOOK_BACK)
-    return Timing((beats, folds, words, 0, depth), rings=(words, words, flight, flight, flight))
+    flight = 2 * (depth + LOOK_BACK)
+    rings = Ring(flight, SUMS, lag=FROZEN), Ring(flight, ENTERED), Ring(flight, SENT)
+    return Timing((beats, folds, ring_words(beats), 0, depth), rings=(*replay_rings(beats, folds), *rings))
 
 
 @kernel

@@ -20,7 +20,7 @@ In both styles a frame ends at ``max(h(last), r(last))``; the next one is read f
 from hwprune.accel.design import Operator
 from hwprune.sim.cycle.compiled import inlined, kernel
 from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, push, recall, remember, take
-from hwprune.sim.cycle.timing import Streams, Timing, require
+from hwprune.sim.cycle.timing import Ring, Streams, Timing, require
 
 PARALLEL, INPUTS, SIZE, RUN, RUNS, KERNEL_ROWS, COLUMNS, ROWS = range(8)
 """Style; beats of a frame; of the buffer; of inputs side by side under the kernel; such runs in a row of the kernel,
@@ -69,10 +69,8 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     size = window + max(0, stride_w - 1 - area) * folds + max(0, (stride_h - 1) * wide - area) * folds
     steps = (dilation_w - 1) * folds + 1, dilation_h * line - beside * folds - folds + 1
     steps = *steps, stride_w * folds, stride_h * line, window - 1
-    return Timing(
-        (0, inputs, size, run, runs, kernel_h, columns, rows, *steps),
-        rings=(size + 1, size + window + stride_h * line),
-    )
+    rings = Ring(size + 1, READ), Ring(size + window + stride_h * line, ALLOWED, first=size)
+    return Timing((0, inputs, size, run, runs, kernel_h, columns, rows, *steps), rings=rings)
 
 
 @kernel

@@ -19,10 +19,10 @@ from hwprune.sim.cycle.machine import (
     remember,
     take,
 )
-from hwprune.sim.cycle.timing import Streams, Timing, require
+from hwprune.sim.cycle.timing import Ring, Streams, Timing, require
 
 DEPTH, CAPACITY = range(2)
-SENT = 0
+SENT, TAKEN = range(2)
 TIMES = 0
 """Ring: of a beat inside, the cycle in which it came; of one that has left, the cycle in which it did."""
 OFF = ("runtime_writeable_weights", "bodies", "mlo_max_iter")
@@ -34,7 +34,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     for name in OFF:
         require(operator, not attributes.get(name, 0), f"{name}={attributes.get(name, 0)}")
     depth = attributes["numSteps"].bit_length() * (2 if attributes.get("deep_pipeline", 1) else 1)
-    return Timing((depth, depth + 3), rings=(depth + 3,))
+    return Timing((depth, depth + 3), rings=(Ring(depth + 3, TAKEN),))
 
 
 @kernel
@@ -52,7 +52,7 @@ def advance(m, i):
                 break
             remember(m, i, TIMES, sent, cycle)
             sent += 1
-        m.state[i, SENT] = sent
+        m.state[i, SENT], m.state[i, TAKEN] = sent, taken
         if taken == sent + p[CAPACITY]:
             return WAIT_OUTPUT
         cycle = offered(m, source, taken)

@@ -10,7 +10,7 @@ from hwprune.accel.design import Operator
 from hwprune.sim.cycle.compiled import kernel
 from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, recall, remember, take
 from hwprune.sim.cycle.skid import SKID_STATE, enter, flush, last_entry, room
-from hwprune.sim.cycle.timing import Streams, Timing
+from hwprune.sim.cycle.timing import Ring, Streams, Timing
 
 FACTOR, FOLDS, WIDTH, WORDS = range(4)
 """Beats of a pixel, pixels of a row, words of the ring."""
@@ -27,7 +27,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     factor, width = attributes["HO"] // attributes["HI"], attributes["WI"]
     folds = attributes["NumChannels"] // attributes["SIMD"]
     words = 2 * width * folds
-    return Timing((factor, folds, width, words), rings=(words, words))
+    return Timing((factor, folds, width, words), rings=(Ring(words, TAKEN), Ring(words, FREED)))
 
 
 @kernel
