@@ -12,6 +12,7 @@ from hwprune.accel.design import Design, load_design
 from hwprune.accel.fifo_storage import FifoSize
 from hwprune.data.progress import track_slow
 from hwprune.errors import UserError
+from hwprune.sim.cycle.fit import require_fit, require_streams
 from hwprune.sim.cycle.layout import Member, Queue, build_machine, edges
 from hwprune.sim.cycle.machine import (
     FINISHED,
@@ -87,7 +88,8 @@ class CycleModel:
     Raises
     ------
     UserError
-        An operator without a timing model, by name, with the list of those that have one; an unknown FIFO.
+        An operator without a timing model, by name, with the list of those that have one; streams that do not fit its
+        attributes; an unknown FIFO.
     """
 
     def __init__(self, design: Design, sizes: Mapping[str, FifoSize] | None = None):
@@ -104,7 +106,12 @@ class CycleModel:
                     f"operator {operator.name}: the level cycle has no timing model of {operator.op_type}; it has "
                     f"{', '.join(sorted(KINDS))} and {FIFO}"
                 )
+        require_streams(design.operators, self.streams)
         self.timings = [KINDS[operator.op_type][1](operator, self.streams) for operator in self.operators]
+        timings = dict.fromkeys(fifos, Timing(takes=(1,), gives=(1,)))
+        timings |= {operator.name: timing for operator, timing in zip(self.operators, self.timings, strict=True)}
+        for operator in design.operators:
+            require_fit(operator, timings[operator.name], self.streams)
         self.sizes = dict(sizes or {})
         self.queues = self._find_queues(self.sizes)
 

@@ -39,6 +39,8 @@ class Timing:
     ----------
     parameters
         Integers, as the kernel's module names them.
+    takes, gives
+        For each input and output, how many beats go together: of a frame, a vector, or whatever the kernel repeats.
     rings
         Of the kernel.
     tables
@@ -46,6 +48,8 @@ class Timing:
     """
 
     parameters: tuple[int, ...] = ()
+    takes: tuple[int, ...] = ()
+    gives: tuple[int, ...] = ()
     rings: tuple[Ring, ...] = ()
     tables: tuple[np.ndarray, ...] = field(default=())
 

@@ -20,7 +20,8 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     """Of a concatenation."""
     channels, simd = operator.attributes["ChannelsPerStream"], operator.attributes["SIMD"]
     require(operator, len(channels) <= PORTS, f"{len(channels)} inputs, but for {PORTS}")
-    return Timing((len(channels), *(count // simd for count in channels)))
+    folds = tuple(count // simd for count in channels)
+    return Timing((len(channels), *folds), folds, (sum(folds),))
 
 
 @kernel

@@ -18,7 +18,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     """Of a fork."""
     outputs = len(operator.outputs)
     require(operator, outputs <= PORTS, f"{outputs} outputs, but for {PORTS}")
-    return Timing((outputs,))
+    return Timing((outputs,), (1,), (1,) * outputs)
 
 
 @kernel

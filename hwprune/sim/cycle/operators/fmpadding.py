@@ -23,7 +23,9 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     height, width = attributes["ImgDim"]
     top, left, bottom, right = attributes["Padding"]
     folds = attributes["NumChannels"] // attributes["SIMD"]
-    return Timing((folds, left + width + right, top + height + bottom, left, left + width, top, top + height))
+    wide, high = left + width + right, top + height + bottom
+    parameters = folds, wide, high, left, left + width, top, top + height
+    return Timing(parameters, (height * width * folds,), (high * wide * folds,))
 
 
 @kernel

@@ -39,7 +39,9 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     numbers = [n for s in stages for n in (s.items, s.beats, s.stride, s.first, s.last)]
     counts = (FIRST_STAGE + k * STAGE_STATE + DRAINS for k in range(len(stages)))
     rings = (Ring(s.beats if s.drains else 0, count) for s, count in zip(stages, counts, strict=True))
-    return Timing((len(stages), *numbers), rings=tuple(rings))
+    height, width = attributes["ifm_dim"]
+    takes, gives = height * width * folds, stages[-1].outputs * stages[-1].beats
+    return Timing((len(stages), *numbers), (takes,), (gives,), tuple(rings))
 
 
 @kernel

@@ -52,7 +52,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     depth = 4 + (simd - 1).bit_length() + (simd == 1)
     flight = 2 * (depth + LOOK_BACK)
     rings = *replay_rings(beats, folds), Ring(flight, SUMS), Ring(flight, SENT)
-    return Timing((beats, folds, ring_words(beats), 1, depth), rings=rings)
+    return Timing((beats, folds, ring_words(beats), 1, depth), (beats,), (folds,), rings)
 
 
 @kernel

@@ -46,7 +46,8 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     depth += (3 if min(simd, group) > 1 else 1) + (simd < group) + (operands - 1).bit_length() + 1
     flight = 2 * (depth + LOOK_BACK)
     rings = Ring(flight, SUMS, lag=FROZEN), Ring(flight, ENTERED), Ring(flight, SENT)
-    return Timing((beats, folds, ring_words(beats), 0, depth), rings=(*replay_rings(beats, folds), *rings))
+    rings = *replay_rings(beats, folds), *rings
+    return Timing((beats, folds, ring_words(beats), 0, depth), (beats,), (folds,), rings)
 
 
 @kernel

@@ -63,14 +63,16 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     if area == 1 or attributes.get("parallel_window", 0):
         require(operator, folds == 1 or area == 1, f"SIMD={attributes['SIMD']} with parallel_window")
         steps = stride_w * folds, stride_h * line
-        return Timing((1, inputs, below * wide + beside, folds, 1, 1, columns, rows, 0, 0, *steps, 0))
+        parameters = 1, inputs, below * wide + beside, folds, 1, 1, columns, rows, 0, 0, *steps, 0
+        return Timing(parameters, (inputs,), (rows * columns * folds,))
     run, runs = (kernel_w * folds, 1) if dilation_w == 1 else (folds, kernel_w)
     window = below * line + (beside + 1) * folds
     size = window + max(0, stride_w - 1 - area) * folds + max(0, (stride_h - 1) * wide - area) * folds
     steps = (dilation_w - 1) * folds + 1, dilation_h * line - beside * folds - folds + 1
     steps = *steps, stride_w * folds, stride_h * line, window - 1
     rings = Ring(size + 1, READ), Ring(size + window + stride_h * line, ALLOWED, first=size)
-    return Timing((0, inputs, size, run, runs, kernel_h, columns, rows, *steps), rings=rings)
+    made = rows * columns * area * folds
+    return Timing((0, inputs, size, run, runs, kernel_h, columns, rows, *steps), (inputs,), (made,), rings)
 
 
 @kernel

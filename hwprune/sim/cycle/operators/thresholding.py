@@ -34,7 +34,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     for name in OFF:
         require(operator, not attributes.get(name, 0), f"{name}={attributes.get(name, 0)}")
     depth = attributes["numSteps"].bit_length() * (2 if attributes.get("deep_pipeline", 1) else 1)
-    return Timing((depth, depth + 3), rings=(Ring(depth + 3, TAKEN),))
+    return Timing((depth, depth + 3), (1,), (1,), rings=(Ring(depth + 3, TAKEN),))
 
 
 @kernel

@@ -26,8 +26,9 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     attributes = operator.attributes
     factor, width = attributes["HO"] // attributes["HI"], attributes["WI"]
     folds = attributes["NumChannels"] // attributes["SIMD"]
-    words = 2 * width * folds
-    return Timing((factor, folds, width, words), rings=(Ring(words, TAKEN), Ring(words, FREED)))
+    words, pixels = 2 * width * folds, attributes["HI"] * width * folds
+    rings = Ring(words, TAKEN), Ring(words, FREED)
+    return Timing((factor, folds, width, words), (pixels,), (factor**2 * pixels,), rings)
 
 
 @kernel

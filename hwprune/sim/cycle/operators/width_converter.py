@@ -37,7 +37,8 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     """Of a converter."""
     width_in, width_out = operator.attributes["inWidth"], operator.attributes["outWidth"]
     unit = math.gcd(width_in, width_out)
-    return Timing((width_in // unit, width_out // unit))
+    parts_in, parts_out = width_in // unit, width_out // unit
+    return Timing((parts_in, parts_out), (parts_out,), (parts_in,))
 
 
 @kernel
