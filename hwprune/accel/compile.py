@@ -98,7 +98,7 @@ def compile_accelerator(
     keep_to_block_ram(model, goal.part)
     if size is not None and goal.fifo_depth is None:
         progress("size FIFOs")
-        resize(model, size(outline(model)))
+        resize(model, size(outline(model, part=goal.part)))
     origin = _origins(model)
     with atomic_write(folder / GRAPH) as temporary:
         model.save(str(temporary))

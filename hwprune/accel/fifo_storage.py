@@ -14,6 +14,8 @@ from hwprune.accel.operators.resources import bram18, lut_ram_luts
 
 SHALLOW = 33
 """Depth up to which every FIFO is a shift register; one of its words is the output register."""
+DEEPEST_BLOCK = 2028
+"""Depth up to which a FIFO without a style lies in block RAM, on every part; beyond, it is UltraRAM."""
 SMALLEST_BLOCK = 9
 """Address bits of the smallest block RAM."""
 LUT_BITS, BRAM18_BITS = 64, 18 * 1024
@@ -54,7 +56,7 @@ def store_style(depth: int, bits: int, ram_style: str) -> str:
         return "shift"
     if depth <= 257 or bits < 5:
         return "distributed"
-    return "block" if depth <= 2028 else "ultra"
+    return "block" if depth <= DEEPEST_BLOCK else "ultra"
 
 
 def store_words(depth: int, style: str) -> int:

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 TIMING_TEXTS = ("ram_style", "form", "backend")
 """Node attributes in words that an operator's timing may depend on."""
+CORES = {"DSP48E1": 1, "DSP48E2": 2, "DSP58": 3}
+"""VERSION of FINN's matrix-vector core for a part's DSP slices (``MVAU_rtl``)."""
 
 
-def outline(model: ModelWrapper, top: str = "accelerator") -> Design:
+def outline(model: ModelWrapper, top: str = "accelerator", part: str | None = None) -> Design:
     """The design of a graph of `*_rtl` nodes, without its sources.
 
     Parameters
@@ -30,6 +32,8 @@ def outline(model: ModelWrapper, top: str = "accelerator") -> Design:
         FINN graph, width converters and FIFOs inserted.
     top
         Name of the top module.
+    part
+        Where it is known: says which core FINN will generate (``dsp_version``).
 
     Raises
     ------
@@ -45,7 +49,7 @@ def outline(model: ModelWrapper, top: str = "accelerator") -> Design:
         files=(),
         streams=streams,
         fifos=tuple(_read_fifo(node, by_tensor) for node in nodes if node.is_fifo),
-        operators=tuple(_describe(node, by_tensor) for node in nodes),
+        operators=tuple(_describe(node, by_tensor, part) for node in nodes),
     )
 
 
@@ -174,7 +178,7 @@ def _read_fifo(node: Node, streams: dict[str, Stream]) -> Fifo:
     )
 
 
-def _describe(node: Node, streams: dict[str, Stream]) -> Operator:
+def _describe(node: Node, streams: dict[str, Stream], part: str | None) -> Operator:
     attributes = {}
     for name, (kind, *_) in node.op.get_nodeattr_types().items():
         if kind in ("i", "ints") or name in TIMING_TEXTS or (kind == "s" and name.endswith("DataType")):
@@ -182,6 +186,10 @@ def _describe(node: Node, streams: dict[str, Stream]) -> Operator:
             attributes[name] = value if isinstance(value, str) else np.asarray(value).tolist()
     if node.op_type == "SAMVAU_rtl":  # what `auto` comes to depends on its weights
         attributes["ram_style"] = "block" if node.op.in_block_ram else "distributed"
+    if node.op_type == "MVAU_rtl" and part is not None:
+        from finn.util.basic import get_dsp_block
+
+        attributes["dsp_version"] = CORES[get_dsp_block(part)]
     return Operator(
         name=node.name,
         op_type=node.op_type,

@@ -2,12 +2,14 @@
 
 from typing import TYPE_CHECKING
 
+from hwprune.errors import UserError
 from hwprune.flow.stage import Outcome, Stage, StageContext
 from hwprune.flow.stages.export import GRAPH
 
 if TYPE_CHECKING:
     from hwprune.accel.design import Design
     from hwprune.accel.fifo_storage import FifoSize
+    from hwprune.sim.cycle.model import CycleModel
 
 
 def run(context: StageContext) -> Outcome:
@@ -17,7 +19,6 @@ def run(context: StageContext) -> Outcome:
 
     from hwprune.accel.compile import Goal, compile_accelerator
     from hwprune.accel.folding import Budget
-    from hwprune.sim.cycle.model import CycleModel
     from hwprune.sim.cycle.sizing import size_fifos
 
     settings = context.recipe.compile
@@ -36,7 +37,7 @@ def run(context: StageContext) -> Outcome:
             status.update(f"compile: {step}")
 
         def size(design: "Design") -> "dict[str, FifoSize]":
-            sizing = size_fifos(CycleModel(design), interval, lambda step: tell(f"size FIFOs: {step}"))
+            sizing = size_fifos(_model(design), interval, lambda step: tell(f"size FIFOs: {step}"))
             found.update(fifo_sizing=sizing.as_json(), fps_model=settings.clock_mhz * 1e6 / sizing.rate.interval)
             return sizing.sizes
 
@@ -54,6 +55,17 @@ def run(context: StageContext) -> Outcome:
         **found,
     }
     return Outcome(tuple(accelerator.files()), results)
+
+
+def _model(design: "Design") -> "CycleModel":
+    """For sizing, with FIFOs that are never full: their own depths are generous, and too many for block RAM in some."""
+    from hwprune.sim.cycle.model import CycleModel
+    from hwprune.sim.cycle.sizing import UNBOUNDED
+
+    try:
+        return CycleModel(design, dict.fromkeys((fifo.name for fifo in design.fifos), UNBOUNDED))
+    except UserError as error:
+        raise UserError(f"{error}. Without the model, give every FIFO the same depth: compile.fifo_depth") from error
 
 
 STAGE = Stage(

@@ -74,7 +74,10 @@ def _timing(
     from hwprune.sim.rate import rate
 
     clock = context.recipe.compile.clock_mhz
-    model = CycleModel(accelerator.design)
+    try:
+        model = CycleModel(accelerator.design)
+    except UserError as error:
+        raise UserError(f"{error}. simulate.levels: [csim, rtl] goes on without it") from error
     files = _traces(context, accelerator, network, pixels, model)
     run = model.run(FRAMES)
     if not run.finished:

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from hwprune.accel.design import Operator, Stream
-from hwprune.accel.fifo_storage import FifoSize, store_style, store_words
+from hwprune.accel.fifo_storage import DEEPEST_BLOCK, FifoSize, store_style, store_words
 from hwprune.errors import UserError
 from hwprune.sim.cycle.machine import BLOCK, SHIFT, WIRE
 
@@ -49,5 +49,8 @@ def fifo_storage(fifo: Operator, stream: Stream, size: FifoSize | None = None) -
     depth = int(size.depth)
     style = store_style(depth, stream.bits, size.ram_style)
     if style == "ultra":
-        raise UserError(f"FIFO {fifo.name}: the level cycle has no timing of UltraRAM; set its ram_style to block")
+        raise UserError(
+            f"FIFO {fifo.name}: the level cycle has no timing of UltraRAM, which FINN takes beyond {DEEPEST_BLOCK} "
+            "beats; leave out compile.fifo_depth, or set it to no more"
+        )
     return Storage(BLOCK if style == "block" else SHIFT, store_words(depth, style))

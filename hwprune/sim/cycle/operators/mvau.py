@@ -40,10 +40,14 @@ UNSUPPORTED = ("pumpedCompute", "pumpedMemory", "runtime_writeable_weights", "bo
 
 
 def timing(operator: Operator, streams: Streams) -> Timing:
-    """Of a matrix-vector unit for DSP48E1 or DSP48E2; before code is generated, it is taken for one of them."""
+    """Of a matrix-vector unit for DSP48E1 or DSP48E2; where the part is not known, it is taken for one of them."""
     attributes = operator.attributes
     version = attributes.get("dsp_version", 1)
-    require(operator, version in (1, 2), f"the core of VERSION {version}; 1 (DSP48E1) and 2 (DSP48E2) have one")
+    require(
+        operator,
+        version in (1, 2),
+        f"the core of VERSION {version} (3: DSP58 of Versal parts); 1 (DSP48E1) and 2 (DSP48E2) have one",
+    )
     for name in UNSUPPORTED:
         require(operator, not attributes.get(name, 0), f"{name}={attributes.get(name, 0)}")
     require(operator, attributes.get("TH", 1) == 1, f"TH={attributes.get('TH', 1)}")
