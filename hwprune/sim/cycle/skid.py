@@ -11,7 +11,7 @@ from hwprune.sim.cycle.compiled import inlined
 from hwprune.sim.cycle.machine import PUSHED, UNKNOWN, push
 
 SKID_STATE = 3
-_ENTERED, _BEFORE, _LAST = range(SKID_STATE)
+ENTERED, _BEFORE, _LAST = range(SKID_STATE)
 """Beats that entered; the cycles of the last but one, and of the last."""
 
 
@@ -26,13 +26,13 @@ def enter(s, place, cycle):
     """The next beat enters; not before `room` says. The caller lets it out with `flush`."""
     s[place + _BEFORE] = s[place + _LAST]
     s[place + _LAST] = cycle
-    s[place + _ENTERED] += 1
+    s[place + ENTERED] += 1
 
 
 @inlined
 def room(m, queue, s, place):
     """First cycle from which the next beat may enter, or UNKNOWN; after `flush`."""
-    n = s[place + _ENTERED]
+    n = s[place + ENTERED]
     if n < 2:
         return 0
     if m.queues[queue, PUSHED] < n - 1:
@@ -43,7 +43,7 @@ def room(m, queue, s, place):
 @inlined
 def flush(m, queue, s, place):
     """Offer the beats inside, as far as the handshakes before them are known."""
-    entered, n = s[place + _ENTERED], m.queues[queue, PUSHED]
+    entered, n = s[place + ENTERED], m.queues[queue, PUSHED]
     while n < entered:
         cycle = s[place + (_LAST if n == entered - 1 else _BEFORE)]
         if n:

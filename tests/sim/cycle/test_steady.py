@@ -54,7 +54,7 @@ def places(machine, members):
 
 EXPECTED = {
     "unit": {("ring", 0), ("ring", 1), ("ring", 2), ("ring", 3)},
-    "sam": {("ring", 0), ("ring", 1), ("ring", 2), ("ring", 3), ("ring", 4)},
+    "sam": {("ring", 0), ("ring", 1), ("ring", 2), ("ring", 3)},
     "thresholds": {("ring", 0)},
     "pool": {("ring", 0), ("ring", 1)},
     "upsampling": {("ring", 0), ("ring", 1)},

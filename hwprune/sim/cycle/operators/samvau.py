@@ -2,15 +2,14 @@
 
 Contract. A vector's beats are replayed once for each of MH/PE folds (`hwprune.sim.cycle.replay`) and fetched one in
 every cycle that is not frozen. The last beat of a fold makes a sum ``depth`` cycles later, frozen ones not counted;
-sum k stands in front of the skid buffer from s(k) on and enters it at ``a(k) = max(s(k), h(k - 2) + 1)``, when its
-spare word is empty. It is offered at ``max(a(k), h(k - 1)) + 1`` and leaves at h(k). The cycles from s(k) to a(k) - 1
-are frozen. ``depth`` is the ROM's read (1, from block RAM 2), the extreme (3 of several operands, else 1; one more
-where a group takes several beats), the adder tree's levels, and the sum.
+sum k stands in front of the skid buffer (`hwprune.sim.cycle.skid`) from s(k) on and enters it at a(k), when there is
+room. The cycles from s(k) to a(k) - 1 are frozen. ``depth`` is the ROM's read (1, from block RAM 2), the extreme (3 of
+several operands, else 1; one more where a group takes several beats), the adder tree's levels, and the sum.
 """
 
 from hwprune.accel.design import Operator
 from hwprune.sim.cycle.compiled import inlined, kernel
-from hwprune.sim.cycle.machine import LATEST, UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, push, recall, remember
+from hwprune.sim.cycle.machine import LATEST, UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, recall, remember
 from hwprune.sim.cycle.replay import (
     LAST,
     REPLAY_PARAMETERS,
@@ -23,14 +22,15 @@ from hwprune.sim.cycle.replay import (
     replay_rings,
     ring_words,
 )
+from hwprune.sim.cycle.skid import ENTERED, enter, flush, room
 from hwprune.sim.cycle.timing import Ring, Streams, Timing, require
 
 DEPTH = REPLAY_PARAMETERS
-SUMS, ENTERED, SENT, LATE, PASSED, FROZEN, THAWED, FREEZE = range(REPLAY_STATE, REPLAY_STATE + 8)
-"""Sums fetched, let into the skid buffer, and sent; cycles frozen up to the last that was let in. As the next fetch
-sees it: sums let in, cycles frozen, the end of the last freeze, and the start of the next, 0 if there is none."""
-AWAKE, ENTRY, LEFT = range(REPLAY_RINGS, REPLAY_RINGS + 3)
-"""s(k) with frozen cycles not counted, a(k), and h(k)."""
+SUMS, LATE, PASSED, FROZEN, THAWED, FREEZE, SKID = range(REPLAY_STATE, REPLAY_STATE + 7)
+"""Sums fetched; cycles frozen up to the last that was let into the skid buffer. As the next fetch sees it: sums let in,
+cycles frozen, the end of the last freeze, and the start of the next, 0 if there is none. Then the buffer's own."""
+AWAKE, ENTRY = range(REPLAY_RINGS, REPLAY_RINGS + 2)
+"""s(k) with frozen cycles not counted, and a(k)."""
 LOOK_BACK = 8
 """Sums beyond those in the pipeline."""
 
@@ -45,7 +45,7 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     depth = 2 if attributes["ram_style"] == "block" else 1
     depth += (3 if min(simd, group) > 1 else 1) + (simd < group) + (operands - 1).bit_length() + 1
     flight = 2 * (depth + LOOK_BACK)
-    rings = Ring(flight, SUMS, lag=FROZEN), Ring(flight, ENTERED), Ring(flight, SENT)
+    rings = Ring(flight, SUMS, lag=FROZEN), Ring(flight, SKID + ENTERED)
     rings = *replay_rings(beats, folds), *rings
     return Timing((beats, folds, ring_words(beats), 0, depth), (beats,), (folds,), rings)
 
@@ -61,7 +61,7 @@ def advance(m, i):
             return WAIT_INPUT
         if reason == STOPPED:
             k = s[PASSED]
-            if k == s[ENTERED]:
+            if k == s[SKID + ENTERED]:
                 fill(m, i)
                 return WAIT_OUTPUT
             s[THAWED] = recall(m, i, ENTRY, k)
@@ -77,30 +77,21 @@ def advance(m, i):
 
 @inlined
 def _send(m, i):
-    """Let sums into the skid buffer and offer them, as far as their handshakes are known."""
-    s = m.state[i]
-    while True:
-        k = s[ENTERED]
-        while k < s[SUMS] and k < s[SENT] + 2:
-            awake = recall(m, i, AWAKE, k)
-            entry = awake + s[LATE]
-            if k > 1:
-                entry = max(entry, recall(m, i, LEFT, k - 2) + 1)
-            remember(m, i, ENTRY, k, entry)
-            s[LATE] = entry - awake
-            k += 1
-        s[ENTERED] = k
-        k = s[SENT]
-        if k == s[ENTERED]:
+    """Let sums into the skid buffer, as far as their handshakes are known."""
+    s, sink = m.state[i], m.outputs[i, 0]
+    flush(m, sink, s, SKID)
+    k = s[SKID + ENTERED]
+    while k < s[SUMS]:
+        free = room(m, sink, s, SKID)
+        if free == UNKNOWN:
             return
-        shown = recall(m, i, ENTRY, k)
-        if k:
-            shown = max(shown, recall(m, i, LEFT, k - 1))
-        cycle = push(m, m.outputs[i, 0], k, shown + 1)
-        if cycle == UNKNOWN:
-            return
-        remember(m, i, LEFT, k, cycle)
-        s[SENT] = k + 1
+        awake = recall(m, i, AWAKE, k)
+        entry = max(awake + s[LATE], free)
+        remember(m, i, ENTRY, k, entry)
+        s[LATE] = entry - awake
+        enter(s, SKID, entry)
+        flush(m, sink, s, SKID)
+        k += 1
 
 
 @inlined
