@@ -69,7 +69,7 @@ def vgg_like(widths: tuple[tuple[int, ...], ...] = ((8, 8), (16, 16), (24, 24, 2
 
 
 def small_ssd300() -> Example:
-    """SSD300 with its true layers and six detection layers, all narrow, on images small enough to leave all maps alive."""
+    """SSD300 with its true layers and six detection layers, all narrow; smaller images would lose the last map."""
     widths = {name: max(4, width // 64) for name, width in ssd300_widths().items()}
     return Example(ssd300(2, widths, image_size=(264, 264)), (264, 264), 400)
 
