@@ -271,11 +271,11 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
 def _run(path: Path | None, out: Path | None, last: str | None, levels: tuple[str, ...] = ()) -> None:
     from hwprune.flow.runner import Runner
+    from hwprune.recipe import with_levels
 
     recipe, folder, console = _what(path, out)
     if levels:
-        simulate = recipe.simulate.model_copy(update={"levels": levels})
-        recipe = recipe.model_copy(update={"simulate": simulate})
+        recipe = with_levels(recipe, levels)
     Runner(recipe, folder, stages(recipe.prune.rounds), console).run(last)
     click.echo(folder.root)
 

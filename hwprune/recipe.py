@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from hwprune import yaml_places
 from hwprune.data.config import DataConfig
+from hwprune.errors import UserError
 from hwprune.files import write_text
 from hwprune.models.architecture import Architecture
 from hwprune.models.catalogue import CATALOGUE, Model
@@ -272,6 +273,14 @@ def load_recipe(path: str | Path) -> Recipe:
     return _with_absolute_paths(recipe, path.resolve().parent)
 
 
+def with_levels(recipe: Recipe, levels: tuple[str, ...]) -> Recipe:
+    """The recipe with other `simulate.levels`; UserError if it asks for what none of these does."""
+    simulate = recipe.simulate.model_copy(update={"levels": levels})
+    for way, message in _unserved(simulate):
+        raise UserError(f"{show(way)}: {message}")
+    return recipe.model_copy(update={"simulate": simulate})
+
+
 def save_recipe(path: str | Path, recipe: Recipe) -> None:
     """Write a recipe with all its defaults spelt out."""
     import yaml
@@ -281,6 +290,12 @@ def save_recipe(path: str | Path, recipe: Recipe) -> None:
 
 def _clashes(recipe: Recipe) -> Iterator[tuple[Keys, str]]:
     """What each section allows, and the recipe as a whole does not."""
+    yield from _unserved(recipe.simulate)
+    if recipe.compile.fifo_fps is not None and recipe.compile.fifo_depth is not None:
+        yield (
+            ("compile", "fifo_fps"),
+            "FIFOs of a given depth, compile.fifo_depth, are not sized; leave one of them out",
+        )
     found = list(_model_clashes(recipe))
     yield from found
     if recipe.model.darknet_cfg or found:
@@ -370,6 +385,22 @@ def _torchvision_clashes(model: ModelSettings, data: DataConfig) -> Iterator[tup
         yield at, "they fit the published ssd300 only, without model.widths, norm and detection_layers"
     if tuple(data.image_size) != (300, 300):
         yield ("data", "image_size"), f"torchvision's ssd300 needs [300, 300], not {list(data.image_size)}"
+
+
+def _unserved(simulate: SimulateSettings) -> Iterator[tuple[Keys, str]]:
+    """Traces that the levels and frames do not give."""
+    traces = simulate.traces
+    if traces is None:
+        return
+    if "cycle" not in simulate.levels:
+        levels = ", ".join(simulate.levels)
+        yield ("simulate", "traces"), f"the level cycle writes them, which is not among the levels ({levels}); add it"
+    if traces.values and traces.frames > simulate.frames:
+        yield (
+            ("simulate", "traces", "frames"),
+            f"{traces.frames} with values are more than simulate.frames, {simulate.frames}; raise that, or set "
+            "simulate.traces.values to false",
+        )
 
 
 def _problems(error: ValidationError, document: Document) -> Iterator[Problem]:

@@ -81,7 +81,19 @@ def test_bad_recipes(tmp_path, command):
     refused(call(command, tmp_path / "missing.yaml"), "missing.yaml: cannot be read")
 
 
-@pytest.mark.parametrize("arguments", [["fly"], ["run", "--fast"], ["report"], ["run", "a", "b"]])
+def test_traces_need_their_level_before_anything_starts(tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(TINY + "simulate: {traces: {streams: ['*']}}\n")
+    refused(
+        call("simulate", recipe, "--level", "rtl", "--out", tmp_path / "run"),
+        "Error: simulate.traces: the level cycle writes them, which is not among the levels (rtl); add it",
+    )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["fly"], ["run", "--fast"], ["report"], ["run", "a", "b"], ["simulate", "--level", "nonsense"]]
+)
 def test_wrong_use(arguments):
     result = call(*arguments)
     assert result.exit_code == 2

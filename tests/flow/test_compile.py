@@ -58,3 +58,15 @@ def test_fifos_are_sized_where_their_generous_depth_would_be_ultra_ram():
     with pytest.raises(UserError, match=r"FIFO fifo1: .* UltraRAM, .* beyond 2028 beats; leave out compile.fifo_depth"):
         CycleModel(design)
     assert compile._model(design).run(3).finished
+
+
+def test_a_speed_that_fifos_cannot_give_is_refused_with_the_one_they_can(tmp_path, exported):
+    asked = context(tmp_path / "fast", exported, target_fps=1e4, fifo_fps=9e7)
+    with pytest.raises(
+        UserError, match=r"^compile.fifo_fps: 9e\+07 frames a second are more than the [\d.e+]+ of"
+    ) as told:
+        compile.run(asked)
+    assert not list(asked.folder.glob("*.json"))
+    most = float(str(told.value).split(" more than the ")[1].split()[0])
+    with_that = compile.run(context(tmp_path / "reached", exported, target_fps=1e4, fifo_fps=most))
+    assert with_that.results["fps_model"] >= most

@@ -1,5 +1,6 @@
 """compile: from the QONNX graph to one stitched RTL design."""
 
+import math
 from typing import TYPE_CHECKING
 
 from hwprune.errors import UserError
@@ -19,7 +20,7 @@ def run(context: StageContext) -> Outcome:
 
     from hwprune.accel.compile import Goal, compile_accelerator
     from hwprune.accel.folding import Budget
-    from hwprune.sim.cycle.sizing import size_fifos
+    from hwprune.sim.cycle.sizing import TooFastError, size_fifos
 
     settings = context.recipe.compile
     goal = Goal(
@@ -37,7 +38,14 @@ def run(context: StageContext) -> Outcome:
             status.update(f"compile: {step}")
 
         def size(design: "Design") -> "dict[str, FifoSize]":
-            sizing = size_fifos(_model(design), interval, lambda step: tell(f"size FIFOs: {step}"))
+            try:
+                sizing = size_fifos(_model(design), interval, lambda step: tell(f"size FIFOs: {step}"))
+            except TooFastError as error:
+                most = math.floor(settings.clock_mhz * 1e8 / error.fastest) / 100
+                raise UserError(
+                    f"compile.fifo_fps: {settings.fifo_fps:g} frames a second are more than the {most:.2f} of this "
+                    "folding with FIFOs that are never full; lower it, leave it out, or raise the goal of the folding"
+                ) from error
             found.update(fifo_sizing=sizing.as_json(), fps_model=settings.clock_mhz * 1e6 / sizing.rate.interval)
             return sizing.sizes
 

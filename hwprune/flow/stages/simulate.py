@@ -46,8 +46,6 @@ def run(context: StageContext) -> Outcome:
         model, files, timing = _timing(context, accelerator, network, pixels)
         made += files
         results |= timing
-    elif settings.traces is not None:
-        raise UserError("simulate.traces: the level `cycle` writes them; add it to simulate.levels")
     if "csim" in settings.levels:
         csim = check_csim(accelerator, network, pixels, context.folder / "csim")
         made.append(_proved(csim, context.folder / "csim.json", network.architecture))

@@ -24,6 +24,16 @@ FRAMES = 4
 PROOF = 8
 """Frames of the last check."""
 UNBOUNDED = FifoSize(math.inf)
+LONGEST = 2**27
+"""Interval, in cycles: more than a second at 100 MHz, for which FIFOs hardly matter any more."""
+
+
+class TooFastError(UserError):
+    """An interval that no FIFO can give."""
+
+    def __init__(self, wanted: int, fastest: int):
+        super().__init__(f"FIFOs cannot make the interval {wanted}: without any limit it is {fastest} cycles")
+        self.fastest = fastest
 
 
 @dataclass(frozen=True)
@@ -102,8 +112,8 @@ class _Search:
         self.progress("interval of unbounded FIFOs")
         fastest = self._rate(dict.fromkeys(self.bits, UNBOUNDED), FRAMES).interval
         if wanted is not None and wanted < fastest:
-            raise UserError(f"FIFOs cannot make the interval {wanted}: without any limit it is {fastest} cycles")
-        self.limit = max(wanted or 0, fastest)
+            raise TooFastError(wanted, fastest)
+        self.limit = max(min(wanted or 0, LONGEST), fastest)
         self.progress("most beats held")
         peaks = self._peaks()
         self.sizes = {name: self._cheapest(name, peaks[name]) for name in self.bits}

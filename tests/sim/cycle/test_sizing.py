@@ -68,6 +68,11 @@ def test_a_speed_that_no_fifo_can_give_is_refused():
         size_fifos(model, 10)
 
 
+def test_any_longer_interval_is_enough():
+    model = CycleModel(chain(padding("pad", 4), 8, unit("unit", 36, 1, 8)))
+    assert size_fifos(model, 10**15).sizes == size_fifos(model, 10**6).sizes
+
+
 def test_the_record_names_every_fifo_and_no_time(sized):
     record = sized[1].as_json()
     assert record["sizes"].keys() == record["peak_sizes"].keys() == sized[1].sizes.keys()
