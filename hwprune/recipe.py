@@ -381,7 +381,8 @@ def _torchvision_clashes(model: ModelSettings, data: DataConfig) -> Iterator[tup
     at = ("model", "torchvision_weights")
     if model.name != "ssd300":
         yield at, f"they are those of ssd300, not of {model.name}"
-    elif model.widths or model.norm or model.detection_layers not in (None, 6):
+        return
+    if model.widths or model.norm or model.detection_layers not in (None, 6):
         yield at, "they fit the published ssd300 only, without model.widths, norm and detection_layers"
     if tuple(data.image_size) != (300, 300):
         yield ("data", "image_size"), f"torchvision's ssd300 needs [300, 300], not {list(data.image_size)}"

@@ -14,6 +14,13 @@ from hwprune.recipes import ready_recipe, ready_recipes
 from hwprune.train.settings import SamTraining, TrainSettings
 
 MINIMAL = "data: {source: digits}\n"
+SSD = """data: {source: digits, image_size: [96, 96]}
+model:
+  name: ssd300
+"""
+VGG = """data: {source: digit_images, image_size: [32, 32]}
+model: {name: vgg16, norm: true}
+"""
 
 
 def write(tmp_path: Path, text: str | bytes, name: str = "r.yaml") -> Path:
@@ -56,6 +63,22 @@ def test_ready_recipes_load(path):
     assert load_recipe(path).name == path.stem
     # The first line stands in the list of `hwprune recipe`.
     assert path.read_text().startswith("# ")
+
+
+@pytest.mark.parametrize("text", [SSD + "  detection_layers: 2\n  norm: true\n  widths: {conv4_3: 40}\n", VGG])
+def test_a_saved_recipe_of_another_network_loads_again(tmp_path, text):
+    recipe = load_recipe(write(tmp_path, text))
+    save_recipe(tmp_path / "r.yaml", recipe)
+    assert load_recipe(tmp_path / "r.yaml") == recipe
+
+
+def test_widths_by_name_change_what_they_name():
+    recipe = Recipe.model_validate({"data": {"source": "digits"}, "model": {"widths": {"conv7": 40}}})
+    channels = recipe.model.architecture(3, (96, 96)).channels()
+    assert (channels["conv7"], channels["conv1"], channels["conv12"]) == (40, 16, 256)
+    recipe = Recipe.model_validate({"data": {"source": "digits"}, "model": {"widths": COMPACT_WIDTHS}})
+    channels = recipe.model.architecture(3, (96, 96)).channels()
+    assert [channels[name] for name in ("conv1", "conv9", "conv11", "conv12", "conv13")] == [8, 128, 48, 96, 24]
 
 
 def test_unknown_ready_recipe_names_the_known():
@@ -144,6 +167,31 @@ def test_paths_are_relative_to_the_recipe(tmp_path, monkeypatch):
         (MINIMAL + "train: {sam: {temprature: 1}}\n", 2, 15, ["train.sam.temprature", "did you mean temperature?"]),
         (MINIMAL + "quantize: {sam: {conversion: 1.5}}\n", 2, 30, ["quantize.sam.conversion", "equal to 1"]),
         (MINIMAL + "name: ../escape\n", 2, 7, ["name", "pattern"]),
+        # networks and data that do not go together
+        (MINIMAL + "model: {name: vgg16}\n", 2, 15, ["model.name: vgg16 classifies", "digits has boxes", "ssd300"]),
+        ("data: {source: digit_images}\nmodel: {name: ssd300}\n", 2, 15, ["ssd300 detects", "has classes", "vgg16"]),
+        ("data: {source: digit_images}\n", 1, 1, ["model.name: yolov3_tiny detects"]),
+        ("data: {source: folders, path: x}\nmodel: {darknet_cfg: a.cfg}\n", 2, 22, ["darknet network detects"]),
+        (MINIMAL + "model: {name: vgg19}\n", 2, 15, ["model.name", "did you mean vgg16?"]),
+        (MINIMAL + "model: {norm: true}\n", 2, 15, ["yolov3_tiny has no such option", "ssd300, ssd512, vgg16 have"]),
+        (SSD + "  anchors_per_head: 4\n", 4, 21, ["model.anchors_per_head: ssd300 has no such option"]),
+        (SSD + "  fully_connected: [8]\n", 4, 20, ["model.fully_connected: ssd300 has no such option; vgg16"]),
+        (SSD + "  detection_layers: 7\n", 4, 21, ["model.detection_layers: ssd300 has 1 to 6 detection layers, not 7"]),
+        (SSD + "  detection_layers: 6\n", 1, 36, ["data.image_size: ssd300", "fewer than 6 detection layers"]),
+        (SSD + "  widths: [8, 8]\n", 4, 11, ["model.widths: ssd300 takes widths by the names of layers"]),
+        (SSD + "  widths: {conv4_4: 8}\n", 4, 21, ["model.widths.conv4_4: ssd300 has no", "did you mean conv4_3"]),
+        (SSD + "  widths: {conv4_3: 0}\n", 4, 21, ["model.widths.conv4_3", "greater than 0"]),
+        (SSD + "  widths: {conv4_3: wide}\n", 4, 21, ["model.widths.conv4_3", "integer", '"wide"']),
+        (SSD + "  widths: 8\n", 4, 11, ["model.widths", "8"]),
+        (MINIMAL + "model: {widths: {conv3: 8, convX: 4}}\n", 2, 35, ["model.widths.convX: yolov3_tiny has no"]),
+        (SSD + "  torchvision_weights: w.pth\n", 1, 36, ["data.image_size: torchvision's ssd300 needs [300, 300]"]),
+        ("data: {source: digits, image_size: [512, 512]}\nmodel: {name: ssd512, norm: true, torchvision_weights: w}\n",
+         2, 56, ["model.torchvision_weights: they are those of ssd300, not of ssd512"]),
+        (VGG.replace("32, 32", "32, 64"), 1, 42, ["data.image_size: vgg16 takes square images, not 32x64"]),
+        (VGG.replace("vgg16, norm: true", "vgg19_bn").replace("32, 32", "64, 64"), 1, 42,
+         ["data.image_size: vgg19_bn takes images of 32x32, not 64x64"]),
+        (VGG.replace(", norm: true", ""), 1, 1, ["prune.method: slimming goes by", "model.norm: true"]),
+        (VGG + "prune: {multiple: 128}\n", 3, 19, ["narrowest of model.widths, 64"]),
         # the YAML itself
         (MINIMAL + "seed: 1\nseed: 2\n", 3, 1, ["seed: given twice; first in line 2"]),
         ("", 1, 1, ["empty"]),
