@@ -7,7 +7,7 @@ from hwprune.accel import operators
 from hwprune.accel.design import Operator
 from hwprune.errors import UserError
 from hwprune.sim.cycle.model import Stalls
-from hwprune.sim.cycle.operators import concat, duplicate
+from hwprune.sim.cycle.operators import concat, duplicate, maxpool2d
 from tests.sim.cycle.loops import check_loops
 from tests.sim.cycle_bench import build_bench
 from tests.sim.cycle_cases import depths, own_cases
@@ -62,6 +62,13 @@ LOOPS = [
 
 def test_loops_hang_where_the_rtl_hangs(tmp_path):
     check_loops(LOOPS, tmp_path)
+
+
+def test_a_pool_of_an_older_design_is_refused():
+    made = Operator(name="old", op_type="MaxPool2d_rtl", inputs=("a",), outputs=("b",),
+                    attributes={"ifm_dim": (4, 4), "Channels": 2, "PE": 1, "stride": 2})  # fmt: skip
+    with pytest.raises(UserError, match="operator old .* before pools had padding; compile anew"):
+        maxpool2d.timing(made, {})
 
 
 @pytest.mark.parametrize(

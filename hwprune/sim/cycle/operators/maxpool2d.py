@@ -14,7 +14,7 @@ from hwprune.accel.operators.pooling import pool_stages
 from hwprune.sim.cycle.compiled import kernel
 from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, recall, remember, take
 from hwprune.sim.cycle.skid import SKID_STATE, enter, flush, room
-from hwprune.sim.cycle.timing import Ring, Streams, Timing
+from hwprune.sim.cycle.timing import Ring, Streams, Timing, require
 
 STAGES = 0
 """How many; then for each one:"""
@@ -33,6 +33,7 @@ FIRST_STAGE = SKID_STATE + 1
 def timing(operator: Operator, streams: Streams) -> Timing:
     """Of a max-pool."""
     attributes = operator.attributes
+    require(operator, "Padding" in attributes, "a pool compiled before pools had padding; compile anew")
     folds = attributes["Channels"] // attributes["PE"]
     window = attributes["kernel"], attributes["stride"], attributes["Padding"]
     stages = pool_stages(attributes["ifm_dim"], folds, *window)
