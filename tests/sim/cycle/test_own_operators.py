@@ -67,7 +67,7 @@ def test_loops_hang_where_the_rtl_hangs(tmp_path):
 def test_a_pool_of_an_older_design_is_refused():
     made = Operator(name="old", op_type="MaxPool2d_rtl", inputs=("a",), outputs=("b",),
                     attributes={"ifm_dim": (4, 4), "Channels": 2, "PE": 1, "stride": 2})  # fmt: skip
-    with pytest.raises(UserError, match="operator old .* before pools had padding; compile anew"):
+    with pytest.raises(UserError, match=r"operator old .* before pools had padding; compile anew"):
         maxpool2d.timing(made, {})
 
 
