@@ -276,8 +276,8 @@ def test_published_l1_norm_of_filters():
 
 @pytest.mark.parametrize(("share", "millions", "digits", "megabytes"), [(0.5, 9.87, 2, 39.5), (0.65, 7, 0, 27.9)])
 def test_published_random_removal_of_ssd300(share, millions, digits, megabytes):
-    """Singh et al., table 4b: RRF-x-6det has x % of the filters removed from all layers up to conv7. The size, four bytes
-    a parameter, tells that a layer loses the whole part of its share."""
+    """Singh et al., table 4b: RRF-x-6det has x % of the filters removed from all layers up to conv7. The size, four
+    bytes a parameter, tells that a layer loses the whole part of its share."""
     knobs = RandomSettings(method="random", fraction=share, layers=("conv[1-5]_*", "conv6", "conv7"), **FREE)
     architecture = ssd300(20)
     with torch.device("meta"):
