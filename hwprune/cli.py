@@ -64,7 +64,7 @@ def _kept(ctx: click.Context, error: KeyboardInterrupt) -> str:
 @click.group(cls=_Commands, context_settings=_CONTEXT)
 @click.version_option(__version__, "--version", prog_name="hwprune", message="%(prog)s %(version)s")
 def main() -> None:
-    """Prune a detector until it fits an FPGA, compile it, and prove that the hardware computes what the network does.
+    """Prune a network until it fits an FPGA, compile it, and prove that the hardware computes what the network does.
 
     A RECIPE is one YAML file with every setting of a run. Each stage writes its own folder in the run folder; a
     finished stage is kept as long as nothing it depends on has changed.

@@ -14,7 +14,7 @@ def run(context: StageContext) -> Outcome:
 
 STAGE = Stage(
     name="finetune",
-    about="trains the pruned detector until it has recovered",
+    about="trains the pruned network until it has recovered",
     makes=common.MAKES,
     reads=("sparsify", "prune"),
     sections=("data", "model", "finetune"),

@@ -1,4 +1,4 @@
-"""quantize: the pruned detector in a few bits, and its integer form."""
+"""quantize: the pruned network in a few bits, and its integer form."""
 
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,7 @@ def run(context: StageContext) -> Outcome:
 
 STAGE = Stage(
     name="quantize",
-    about="trains the detector in a few bits with Brevitas and folds it into integers",
+    about="trains the network in a few bits with Brevitas and folds it into integers",
     makes=f"{common.MAKES} (integers)",
     reads=("finetune",),
     sections=("data", "model", "quantize"),
