@@ -131,7 +131,8 @@ def _windowed(
         if shape.trouble:
             raise UserError(
                 f"layer {layer!r}: kernel {kernel}, stride {stride}, dilation {dilation} on {h}x{w} pixels, padding "
-                f"included: FINN has no right sliding window for {shape.trouble}"
+                f"included: FINN has no right sliding window for {shape.trouble}; give the layer another stride, or "
+                "another data.image_size"
             )
         window = low.tensor(f"{layer}_window", (n, out_h, out_w, kernel[0] * kernel[1] * c), values)
         low.emit("ConvolutionInputGenerator", f"{layer}_window", [source], [window], ConvKernelDim=kernel,

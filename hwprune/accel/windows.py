@@ -26,13 +26,26 @@ class WindowShape:
         return tuple((n - r) // s + 1 for n, r, s in zip(self.size, self.reach, self.stride, strict=True))
 
     @property
-    def trouble(self) -> str | None:
-        """Why FINN has no right hardware for it in any fold; None where it has."""
-        (_, width), reach = self.size, self.reach
-        covered = [r + (n - 1) * s for r, n, s in zip(reach, self.windows, self.stride, strict=True)]
-        for extent, part in zip(self.size, covered, strict=True):
+    def covered(self) -> Pair:
+        """From the first to the last pixel under any window."""
+        return tuple(r + (n - 1) * s for r, n, s in zip(self.reach, self.windows, self.stride, strict=True))
+
+    @property
+    def misplaced(self) -> str | None:
+        """Why FINN's schedule takes wrong pixels from the second frame on: it counts those left over as a remainder."""
+        for extent, part in zip(self.size, self.covered, strict=True):
             if extent % part != extent - part:
                 return f"windows that leave {extent - part} of {extent} rows or columns unused"
+        return None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why FINN has no right hardware for it in any fold; None where it has."""
+        (_, width), reach, covered = self.size, self.reach, self.covered
+        if any(s > n for s, n in zip(self.stride, self.size, strict=True)):
+            return "a stride larger than the map"
+        if self.misplaced:
+            return self.misplaced
         if self.kernel == (1, 1):
             return "fewer than three windows of one pixel" if math.prod(self.windows) < 3 else None
         # The controller steps through a ring of inputs, and no step may be longer than the ring.

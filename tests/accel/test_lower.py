@@ -49,6 +49,39 @@ def test_finns_own_execution_gives_the_networks_integers(net, seed, tmp_path_fac
         assert torch.equal(scaled, head)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "stride", "size", "why"),
+    [
+        (1, 2, (2, 12), "windows that leave 1 of 2 rows or columns unused"),
+        (1, 3, (7, 3), "windows that leave 2 of 3 rows or columns unused"),
+        (2, 4, (9, 5), "windows that leave 3 of 5 rows or columns unused"),
+        (1, 2, (1, 12), "a stride larger than the map"),
+        (2, 3, (2, 8), "a stride larger than the map"),
+        (1, 2, (1, 3), "a stride larger than the map"),
+        (1, 2, (3, 1), "a stride larger than the map"),
+        (1, 2, (4, 2), "windows that leave 1 of 2 rows or columns unused"),
+        (1, 2, (6, 7), None),
+        (3, 2, (6, 7), None),
+        (3, 2, (7, 8), None),
+        (2, 3, (5, 8), None),
+    ],
+)
+def test_a_window_that_finn_gets_wrong_is_refused_by_the_layers_name(tmp_path, kernel, stride, size, why):
+    layers = (
+        Conv(name="conv1", inputs=(IMAGE,), out_channels=2, kernel=kernel, stride=stride),
+        Conv(name="head", inputs=("conv1",), out_channels=1, kernel=1, norm=False, activation="linear"),
+    )
+    table = Architecture(name="strided", layers=layers, heads=("head",))
+    graph = export_qonnx(integer_network(table, size, 0), size, tmp_path / "net.onnx")
+    if why is None:
+        lower(graph)
+        return
+    with pytest.raises(
+        UserError, match=rf"layer 'conv1': kernel .*{size[0]}x{size[1]} pixels.* {why}; give the layer another stride"
+    ):
+        lower(graph)
+
+
 def test_a_pool_without_hardware_is_refused_by_name(tmp_path):
     table = Architecture(
         name="pool3",

@@ -18,6 +18,7 @@ In both styles a frame ends at ``max(h(last), r(last))``; the next one is read f
 """
 
 from hwprune.accel.design import Operator
+from hwprune.accel.windows import WindowShape
 from hwprune.sim.cycle.compiled import inlined, kernel
 from hwprune.sim.cycle.machine import UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, offered, push, recall, remember, take
 from hwprune.sim.cycle.timing import Ring, Streams, Timing, require
@@ -51,13 +52,8 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     (rows, columns), (stride_h, stride_w) = attributes["OFMDim"], attributes["Stride"]
     dilation_h, dilation_w = attributes["Dilation"]
     below, beside = (kernel_h - 1) * dilation_h, (kernel_w - 1) * dilation_w  # the first pixel under the kernel
-    for extent, covered in ((high, below + 1 + (rows - 1) * stride_h), (wide, beside + 1 + (columns - 1) * stride_w)):
-        left_over = extent - covered
-        require(
-            operator,
-            extent % covered == left_over,
-            f"windows that leave {left_over} of {extent} rows or columns unused, which FINN's schedule gets wrong",
-        )
+    shape = WindowShape(*(attributes[name] for name in ("ConvKernelDim", "Stride", "Dilation", "IFMDim")))
+    require(operator, not shape.misplaced, f"{shape.misplaced}, which FINN's schedule gets wrong")
     folds = attributes["IFMChannels"] // attributes["SIMD"]
     inputs, line, area = high * wide * folds, wide * folds, kernel_h * kernel_w
     if area == 1 or attributes.get("parallel_window", 0):
