@@ -95,3 +95,17 @@ def test_a_pool_without_hardware_is_refused_by_name(tmp_path):
     graph = export_qonnx(integer_network(table, (12, 12), 0), (12, 12), tmp_path / "net.onnx")
     with pytest.raises(UserError, match=r"max-pool 'wide': no hardware for a 3x3 window with stride 3"):
         lower(graph)
+
+
+def test_a_window_that_finn_gets_wrong_is_refused_by_name(tmp_path):
+    table = Architecture(
+        name="sparse",
+        layers=(
+            Conv(name="sparse", inputs=(IMAGE,), out_channels=2, kernel=1, stride=8),
+            Conv(name="head", inputs=("sparse",), out_channels=1, kernel=1, norm=False, activation="linear"),
+        ),
+        heads=("head",),
+    )
+    graph = export_qonnx(integer_network(table, (8, 8), 0), (8, 8), tmp_path / "net.onnx")
+    with pytest.raises(UserError, match=r"layer 'sparse': kernel \[1, 1\], stride \[8, 8\].* leave 7 of 8 rows"):
+        lower(graph)
