@@ -4,14 +4,16 @@ Cycles come from the cycle model and values, where wanted, from the integer netw
 the same ones pass.
 """
 
+import difflib
 import fnmatch
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from hwprune.accel.design import Design, Stream
+from hwprune.accel.design import DESCRIPTION, Design, Stream
 from hwprune.errors import UserError
 from hwprune.quant.integer import IntegerNetwork
 from hwprune.sim.cycle.model import CycleModel, Stalls
@@ -23,7 +25,8 @@ from hwprune.sim.streams import pack
 
 FORMATS = ("npz", "parquet", "vcd")
 AT_FULL_SPEED = Stalls()
-LIMIT = 2 << 30
+MIB = 1 << 20
+LIMIT = 2048 * MIB
 """Bytes of memory, and of the files together, that a request may take by estimate."""
 
 
@@ -73,7 +76,12 @@ def choose_streams(design: Design, wanted: Sequence[str]) -> list[Stream]:
     for pattern in wanted:
         matches = fnmatch.filter(names, pattern)
         if not matches:
-            raise UserError(f"traces: the design has no stream {pattern!r}; it has {', '.join(names)}")
+            close = difflib.get_close_matches(pattern, names, n=3)
+            guess = f"did you mean {' or '.join(close)}? " if close else ""
+            raise UserError(
+                f"traces: the design has no stream {pattern!r}; {guess}its {len(names)} streams (in0_V, out0_V and "
+                f"those between) stand in {design.folder / DESCRIPTION}"
+            )
         found |= set(matches)
     return [stream for stream in design.streams if stream.name in found]
 
@@ -111,9 +119,10 @@ def check_size(
         if sum(of.values()) > limit:
             largest = sorted(of, key=lambda name: -of[name])[:3]
             raise UserError(
-                f"traces: {frames} frames of {len(streams)} streams take up to {sum(of.values()) / 1e9:.3g} GB {what} "
-                f"as {', '.join(formats)}, and {limit / 1e9:.3g} GB are allowed; give fewer frames or streams (the "
-                f"largest: {', '.join(largest)}){', or leave out values' if values else ''}, or raise the limit"
+                f"traces: {frames} frames of {len(streams)} streams take up to {math.ceil(sum(of.values()) / MIB)} MiB "
+                f"{what} as {', '.join(formats)}, and {limit // MIB} MiB are allowed; give fewer frames or streams "
+                f"(the largest: {', '.join(largest)}){', or leave out values' if values else ''}, or raise the limit "
+                "(simulate.traces.max_mib)"
             )
     return sum(memory.values()), sum(disk.values())
 
@@ -134,7 +143,10 @@ def record_traces(
         If the accelerator hangs, or there are fewer images than frames.
     """
     if values is not None and len(values.images) < frames:
-        raise UserError(f"traces: values of {frames} frames need as many images, not {len(values.images)}")
+        raise UserError(
+            f"traces: values of {frames} frames need as many images, not {len(values.images)}; give fewer frames, or "
+            "leave out values"
+        )
     # A frame more: what the last one leaves behind in padding and windows passes with the next.
     run = finished(model, frames + 1, stalls=stalls, record=[stream.name for stream in streams], progress=True)
     carried = {}

@@ -163,9 +163,10 @@ def test_writes_all_formats(tmp_path):
 def test_a_request_over_the_limit_is_refused_before_anything_starts(tmp_path, monkeypatch):
     monkeypatch.setattr(CycleModel, "run", lambda *_, **__: pytest.fail("it ran"))
     with pytest.raises(
-        UserError, match=r"3 frames of 4 streams .* as vcd, .*fewer frames or streams \(the largest: p, "
+        UserError,
+        match=r"3000 frames of 4 streams .* \d+ MiB of memory as vcd, and 1 MiB are .*\(the largest: p, .*traces.max_mib",
     ):
-        write_traces(tmp_path, CycleModel(DESIGN), ["*"], 3, ["vcd"], limit=10_000)
+        write_traces(tmp_path, CycleModel(DESIGN), ["*"], 3000, ["vcd"], limit=module.MIB)
     assert not list(tmp_path.iterdir())
 
 
@@ -185,7 +186,8 @@ def test_files_are_no_larger_than_estimated(tmp_path_factory, made):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"streams": ["conv_*"]}, r"no stream 'conv_\*'; it has in0_V, p"),
+        ({"streams": ["conv_*"]}, r"no stream 'conv_\*'; its 4 streams \(in0_V, .*\) stand in .*design.json$"),
+        ({"streams": ["p", "fifo"]}, "no stream 'fifo'; did you mean fifo1[?] its 4 streams"),
         ({"formats": ["fst"]}, "no format 'fst'; there are npz, parquet, vcd"),
         ({"frames": 0}, "0 frames"),
     ],
