@@ -42,13 +42,7 @@ def every_level(table, size, folder, seed):
     assert rtl.beats == 2 * csim.beats == 4 * sum(stream.beats for stream in streams)
 
 
-@pytest.mark.parametrize("like", ["ssd300", "ssd512"])
-def test_every_layer_of_ssd(like, tmp_path):
-    table, size = random_ssd(np.random.default_rng(1), like)
-    every_level(table, size, tmp_path, 1)
-
-
-@pytest.mark.parametrize("like", ["vgg16", "vgg19_bn"])
-def test_every_layer_of_vgg(like, tmp_path):
-    table, size = random_vgg(np.random.default_rng(2), like)
-    every_level(table, size, tmp_path, 2)
+@pytest.mark.parametrize(("net", "seed"), [(random_ssd, 1), (random_vgg, 2)])
+def test_every_layer(net, seed, tmp_path):
+    table, size = net(np.random.default_rng(seed))
+    every_level(table, size, tmp_path, seed)
