@@ -164,7 +164,7 @@ def test_a_request_over_the_limit_is_refused_before_anything_starts(tmp_path, mo
     monkeypatch.setattr(CycleModel, "run", lambda *_, **__: pytest.fail("it ran"))
     with pytest.raises(
         UserError,
-        match=r"3000 frames of 4 streams .* \d+ MiB of memory as vcd, and 1 MiB are .*\(the largest: p, .*traces.max_mib",
+        match=r"3000 frames of 4 streams .* \d+ MiB of memory as vcd, and 1 MiB .*\(the largest: p, .*traces.max_mib",
     ):
         write_traces(tmp_path, CycleModel(DESIGN), ["*"], 3000, ["vcd"], limit=module.MIB)
     assert not list(tmp_path.iterdir())
