@@ -167,8 +167,13 @@ class Cifar10Data(_Config):
     source: Literal["cifar10"]
     path: Annotated[Path, Field(description="Folder of the batches; absolute, or relative to the recipe's folder.")]
     image_size: ImageSize = (32, 32)
-    train: Annotated[PositiveInt, Field(description="Number of training images, the first ones.")] = 50000
-    val: Annotated[PositiveInt, Field(description="Number of validation images, the first of the test batch.")] = 10000
+    train: Annotated[PositiveInt, Field(description="Number of training images, the first ones.")] = 45000
+    val: Annotated[PositiveInt, Field(description="Number of validation images, the last of the training batches.")] = (
+        5000
+    )
+    test: Annotated[
+        bool, Field(description="Validate on the first of the test batch instead: for final figures, not for choices.")
+    ] = False
     # Shifts by up to an eighth, 4 pixels, and mirror images are the usual augmentation of CIFAR-10.
     augment: AugmentConfig = AugmentConfig(jitter=0, hue=0, scale=0, translate=0.125, flip=True)
 

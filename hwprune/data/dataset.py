@@ -128,15 +128,18 @@ def _drawn(kind: type[DigitScenes] | type[DigitImages], config: DigitsData | Dig
 
 
 def _cifar10(config: Cifar10Data) -> DataSplits:
-    parts = read_cifar10(config.path)
-    for field, (_, labels) in (("train", parts.train), ("val", parts.test)):
-        if getattr(config, field) > len(labels):
-            raise UserError(f"data.{field}: {getattr(config, field)} images, but {config.path} has {len(labels)}")
-    train, val = (
-        ArrayImages(images[:count], labels[:count], CLASSES, config.image_size)
-        for (images, labels), count in ((parts.train, config.train), (parts.test, config.val))
-    )
-    return DataSplits(train, val, CLASSES, ())
+    train, test = read_cifar10(config.path)
+    if config.test:
+        wanted = {"data.train": (config.train, train), "data.val": (config.val, test)}
+        val = [values[: config.val] for values in test]
+    else:
+        wanted = {"data.train and data.val together": (config.train + config.val, train)}
+        val = [values[-config.val :] for values in train]
+    for field, (count, (_, labels)) in wanted.items():
+        if count > len(labels):
+            raise UserError(f"{field}: {count} images, but {config.path} has {len(labels)}; take fewer")
+    sides = [values[: config.train] for values in train], val
+    return DataSplits(*(ArrayImages(*side, CLASSES, config.image_size) for side in sides), CLASSES, ())
 
 
 def _read(config: FilesData) -> Labelled:

@@ -123,10 +123,16 @@ def test_cifar10_as_data_of_a_recipe(tmp_path):
     image, target = splits.train[3]
     np.testing.assert_array_equal(image.numpy(), parts[1][0][0])
     assert int(target["label"]) == parts[1][1][0]
+    held_out = [label for _, labels in parts[:5] for label in labels][-4:]
+    assert [int(target["label"]) for _, target in splits.val] == held_out
+    final = open_dataset(ADAPTER.validate_python({**config, "train": 12, "test": True}))
+    assert [int(target["label"]) for _, target in final.val] == parts[5][1][:4]
     larger = open_dataset(ADAPTER.validate_python({**config, "image_size": [64, 64]}))
     assert larger.val[0][0].shape == (3, 64, 64)
-    with pytest.raises(UserError, match=r"data.train: 13 images, but .* has 12"):
-        open_dataset(ADAPTER.validate_python({**config, "train": 13}))
+    with pytest.raises(UserError, match=r"data.train and data.val together: 13 images, but .* has 12"):
+        open_dataset(ADAPTER.validate_python({**config, "train": 9}))
+    with pytest.raises(UserError, match=r"data.val: 6 images, but .* has 5"):
+        open_dataset(ADAPTER.validate_python({**config, "val": 6, "test": True}))
 
 
 class Evil:
