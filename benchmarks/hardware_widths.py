@@ -42,12 +42,12 @@ def settings(**prune) -> Recipe:
     return Recipe.model_validate(
         {
             "name": "hardware_widths",
-            "data": {"source": "digits", "image_size": [96, 96], "train": 800, "val": 150},
+            "data": {"source": "digits", "image_size": [96, 96], "train": 400, "val": 100},
             "train": {"epochs": 10, "learning_rate": 1e-2, **short},
             "sparsify": {"epochs": 4, "learning_rate": 3e-3, "l1": 1e-3, **short},
             "prune": prune,
             "finetune": {"epochs": 4, "learning_rate": 5e-3, **short},
-            "quantize": {"epochs": 3, "learning_rate": 3e-3, "activation": "relu", **short},
+            "quantize": {"epochs": 2, "learning_rate": 3e-3, "activation": "relu", **short},
             "compile": {"part": PART, "clock_mhz": CLOCK_MHZ, "target_fps": FPS},
         }
     )

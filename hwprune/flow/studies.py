@@ -5,6 +5,7 @@ machine is gone, is taken for dead, and its share goes back into the queue. (Opt
 bases only.) A grid of shares goes through Optuna's queue: its sampler for grids may give two machines the same point.
 """
 
+import json
 import os
 import socket
 import threading
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 SHARE = "share"
 BEAT, PATIENCE = 60.0, 300.0
 """Seconds from one sign of life to the next, and after which a process is taken for dead."""
+IN_VAIN = 100
+"""Shares that Optuna may choose in a row although they are done, before there is nothing left to be chosen."""
 CHOICE = {"low": 0.05, "high": 0.95, "step": 0.01}
 """Shares that Optuna chooses from."""
 
@@ -74,9 +77,19 @@ def _storage(storage: str) -> "BaseStorage":
     if "://" not in storage:
         if not Path(storage).absolute().parent.is_dir():
             raise UserError(f"{storage}: its folder does not exist; make it, or choose another --storage")
+        _refuse_other_files(Path(storage))
         return JournalStorage(JournalFileBackend(storage))
     patience = {"connect_args": {"timeout": 60}} if storage.startswith("sqlite") else {}
     return RDBStorage(storage, engine_kwargs=patience)
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Optuna would append to any file."""
+    if path.exists():
+        with path.open("rb") as file:
+            first = file.readline()
+        if first and not isinstance(json.loads(first).get("op_code"), int):
+            raise ValueError("it is no journal of Optuna")
 
 
 @contextmanager
@@ -136,7 +149,8 @@ def take_trials(study: "optuna.Study", count: int | None, run: Callable[[float],
     """
     from optuna.trial import TrialState
 
-    while True:
+    in_vain = 0
+    while in_vain < IN_VAIN:
         bring_back_the_dead(study)
         states = [trial.state.name for trial in study.get_trials(deepcopy=False)]
         if "WAITING" not in states and (count is None or len(states) - states.count("FAIL") >= count):
@@ -152,7 +166,9 @@ def take_trials(study: "optuna.Study", count: int | None, run: Callable[[float],
                 share = round(trial.suggest_float(SHARE, **choice), 6)
                 if _is_superfluous(study, trial.number, share, count):
                     study.tell(trial, state=TrialState.FAIL)
+                    in_vain += 1
                     continue
+                in_vain = 0
                 figures = run(share)
                 for key, value in figures.items():
                     trial.set_user_attr(key, value)
@@ -167,7 +183,8 @@ def take_trials(study: "optuna.Study", count: int | None, run: Callable[[float],
 
 def share_of(trial: "FrozenTrial") -> float | None:
     """What a trial tries; None where that is not known yet."""
-    return trial.params.get(SHARE, trial.system_attrs.get("fixed_params", {}).get(SHARE))
+    share = trial.params.get(SHARE, trial.system_attrs.get("fixed_params", {}).get(SHARE))
+    return None if share is None else round(share, 6)
 
 
 def _is_superfluous(study: "optuna.Study", number: int, share: float, count: int | None) -> bool:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from hwprune.errors import UserError
 from hwprune.files import atomic_folder, write_json, write_text
 from hwprune.flow.bars import bar
@@ -21,7 +23,7 @@ from hwprune.flow.pipeline import stages
 from hwprune.flow.run_folder import RECORD, RunFolder, json_hash
 from hwprune.flow.runner import HOW, Runner
 from hwprune.flow.stage import Stage
-from hwprune.flow.studies import SHARE, check_storage, fill_queue, open_study, take_trials
+from hwprune.flow.studies import SHARE, check_storage, fill_queue, open_study, share_of, take_trials
 from hwprune.flow.workers import share_processors, spawned
 from hwprune.recipe import Recipe
 
@@ -129,6 +131,8 @@ def sweep(
         raise UserError("give shares or a number of trials, not both")
     if trials is None:
         shares = _checked(SHARES if shares is None else shares)
+    for share in shares or ():
+        _with_share(recipe, share)
     if storage is not None:
         check_storage(storage)
     plan = Plan(recipe, folder.root, shares, trials, storage or str(folder.root / FOLDER / JOURNAL), jobs)
@@ -184,8 +188,12 @@ def _checked(shares: Sequence[float]) -> tuple[float, ...]:
 
 def _with_share(recipe: Recipe, share: float) -> Recipe:
     field = _field(recipe)
-    prune = {**recipe.prune.model_dump(), field: share if field == "fraction" else 1 - share}
-    return recipe.model_copy(update={"prune": type(recipe.prune).model_validate(prune)})
+    content = recipe.model_dump()
+    content["prune"][field] = share if field == "fraction" else round(1 - share, 6)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"share {share:g}: {error.errors()[0]['msg']}") from None
 
 
 # ---- trials ----
@@ -283,7 +291,7 @@ def _figures(recipe: Recipe, folder: RunFolder, stage: str) -> dict[str, Any]:
 def _points(study: "optuna.Study") -> dict[float, Mapping[str, Any]]:
     """What is measured, by share."""
     return {
-        trial.params[SHARE]: trial.user_attrs
+        share_of(trial): trial.user_attrs
         for trial in study.get_trials(deepcopy=False)
         if trial.values and "score" in trial.user_attrs
     }
