@@ -3,13 +3,10 @@
 One YAML file, checked whole before anything starts: all that is wrong with it is told at once, each with its place.
 """
 
-import difflib
 import json
 import re
-import types
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, Tag, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
@@ -20,12 +17,13 @@ from hwprune.errors import UserError
 from hwprune.files import write_text
 from hwprune.models.architecture import Architecture
 from hwprune.models.catalogue import CATALOGUE, Model
-from hwprune.prune.problems import problems
 from hwprune.prune.settings import PruneSettings, SlimmingSettings, SparsifySettings
 from hwprune.quant.precision import Precision
-from hwprune.sam.choice import Neurons, choose
+from hwprune.recipe_clashes import clashes, unserved
+from hwprune.recipe_errors import problems
+from hwprune.sam.choice import Neurons
 from hwprune.train.settings import TrainSettings
-from hwprune.yaml_places import Document, Keys, Problem, show
+from hwprune.yaml_places import show
 
 COMPACT_WIDTHS = (8, 16, 32, 64, 96, 128, 192, 64, 128, 48, 96)
 """A tiny-YOLOv3 that two processor cores train in minutes."""
@@ -236,10 +234,9 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _is_possible(self):
-        clashes = list(_clashes(self))
-        if clashes:
-            text = "; ".join(f"{show(way)}: {message}" for way, message in clashes)
-            raise PydanticCustomError("clashes", "{text}", {"text": text, "clashes": clashes})
+        if found := list(clashes(self)):
+            text = "; ".join(f"{show(way)}: {message}" for way, message in found)
+            raise PydanticCustomError("clashes", "{text}", {"text": text, "clashes": found})
         return self
 
 
@@ -269,14 +266,14 @@ def load_recipe(path: str | Path) -> Recipe:
         # JSON is pydantic's one mode that is strict about types and yet takes a list for a tuple.
         recipe = Recipe.model_validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
-        raise yaml_places.failure(path, list(_problems(error, document))) from None
+        raise yaml_places.failure(path, list(problems(error, document, Recipe))) from None
     return _with_absolute_paths(recipe, path.resolve().parent)
 
 
 def with_levels(recipe: Recipe, levels: tuple[str, ...]) -> Recipe:
     """The recipe with other `simulate.levels`; UserError if it asks for what none of these does."""
     simulate = recipe.simulate.model_copy(update={"levels": levels})
-    for way, message in _unserved(simulate):
+    for way, message in unserved(simulate):
         raise UserError(f"{show(way)}: {message}")
     return recipe.model_copy(update={"simulate": simulate})
 
@@ -286,236 +283,6 @@ def save_recipe(path: str | Path, recipe: Recipe) -> None:
     import yaml
 
     write_text(path, yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), sort_keys=False))
-
-
-def _clashes(recipe: Recipe) -> Iterator[tuple[Keys, str]]:
-    """What each section allows, and the recipe as a whole does not."""
-    yield from _unserved(recipe.simulate)
-    if recipe.compile.fifo_fps is not None and recipe.compile.fifo_depth is not None:
-        yield (
-            ("compile", "fifo_fps"),
-            "FIFOs of a given depth, compile.fifo_depth, are not sized; leave one of them out",
-        )
-    found = list(_model_clashes(recipe))
-    yield from found
-    if recipe.model.darknet_cfg or found:
-        return
-    try:
-        # How many classes there are changes nothing of what layers read.
-        table = recipe.model.architecture(1, recipe.data.image_size)
-    except ValueError as error:  # all but the size has been looked at
-        yield ("data", "image_size"), str(error)
-        return
-    narrowest = min(
-        layer.out_channels for layer in table.layers if layer.op == "conv" and layer.name not in table.heads
-    )
-    for field in ("multiple", "min_channels"):
-        value = getattr(recipe.prune, field)
-        if value > narrowest:
-            yield ("prune", field), f"{value} is more than the narrowest of model.widths, {narrowest}"
-    for error in choose(recipe.model.neurons, table, recipe.quantize.activation)[1]:
-        yield ("model", "neurons", error.pattern, *([error.field] if error.field else [])), str(error)
-    for way, message in problems(recipe.prune, table):
-        yield ("prune", *way), message
-
-
-def _model_clashes(recipe: Recipe) -> Iterator[tuple[Keys, str]]:
-    """Where the model's name, its options and the data do not go together."""
-    model, data = recipe.model, recipe.data
-    wanted = "classes" if model.source.head == "classes" and not model.darknet_cfg else "boxes"
-    if data.labels != wanted:
-        does = "classifies whole images" if wanted == "classes" else "detects"
-        fitting = [name for name, entry in CATALOGUE.items() if (entry.head == "classes") == (data.labels == "classes")]
-        yield (
-            ("model", "darknet_cfg" if model.darknet_cfg else "name"),
-            (
-                f"{'a darknet network' if model.darknet_cfg else model.name} {does}, but data.source {data.source} has "
-                f"{data.labels}; take {' or '.join(fitting)}, or other data"
-            ),
-        )
-    if model.darknet_cfg:
-        yield from _size_clashes("a darknet network", CATALOGUE["yolov3_tiny"], data)
-        return
-    fields = type(model).model_fields
-    for option in sorted({option for entry in CATALOGUE.values() for option in entry.options} & fields.keys()):
-        if getattr(model, option) != fields[option].default and option not in model.source.options:
-            those = [name for name, entry in CATALOGUE.items() if option in entry.options]
-            yield ("model", option), f"{model.name} has no such option; {', '.join(those)} have it"
-    yield from _size_clashes(model.name, model.source, data)
-    try:
-        usual = model.usual_widths()
-    except ValueError as error:
-        yield ("model", *model.source.width_options), str(error)
-        return
-    yield from _width_clashes(model, usual)
-    if model.torchvision_weights:
-        yield from _torchvision_clashes(model, data)
-
-
-def _size_clashes(name: str, entry: Model, data: DataConfig) -> Iterator[tuple[Keys, str]]:
-    for i, side in enumerate(data.image_size):
-        if side % entry.multiple:
-            yield (
-                ("data", "image_size", i),
-                f"{name} needs a multiple of {entry.multiple}, its coarsest stride, not {side}",
-            )
-    if entry.square and data.image_size[0] != data.image_size[1]:
-        yield ("data", "image_size"), f"{name} takes square images, not {data.image_size[0]}x{data.image_size[1]}"
-
-
-def _width_clashes(model: ModelSettings, usual: dict[str, int]) -> Iterator[tuple[Keys, str]]:
-    if isinstance(model.widths, dict):
-        for layer in model.widths.keys() - usual.keys():
-            yield (
-                ("model", "widths", layer),
-                f"{model.name} has no such layer whose width is free{_did_you_mean(layer, list(usual))}; there are "
-                f"{', '.join(usual)}",
-            )
-    elif model.name != "yolov3_tiny":
-        yield ("model", "widths"), f"{model.name} takes widths by the names of layers: {{{next(iter(usual))}: 16}}"
-    elif len(model.widths) != len(usual):
-        yield ("model", "widths"), f"should have {len(usual)} items ({', '.join(usual)}), not {len(model.widths)}"
-
-
-def _torchvision_clashes(model: ModelSettings, data: DataConfig) -> Iterator[tuple[Keys, str]]:
-    at = ("model", "torchvision_weights")
-    if model.name != "ssd300":
-        yield at, f"they are those of ssd300, not of {model.name}"
-        return
-    if model.widths or model.norm or model.detection_layers not in (None, 6):
-        yield at, "they fit the published ssd300 only, without model.widths, norm and detection_layers"
-    if tuple(data.image_size) != (300, 300):
-        yield ("data", "image_size"), f"torchvision's ssd300 needs [300, 300], not {list(data.image_size)}"
-
-
-def _unserved(simulate: SimulateSettings) -> Iterator[tuple[Keys, str]]:
-    """Traces that the levels and frames do not give."""
-    traces = simulate.traces
-    if traces is None:
-        return
-    if "cycle" not in simulate.levels:
-        levels = ", ".join(simulate.levels)
-        yield ("simulate", "traces"), f"the level cycle writes them, which is not among the levels ({levels}); add it"
-    if traces.values and traces.frames > simulate.frames:
-        yield (
-            ("simulate", "traces", "frames"),
-            f"{traces.frames} with values are more than simulate.frames, {simulate.frames}; raise that, or set "
-            "simulate.traces.values to false",
-        )
-
-
-def _problems(error: ValidationError, document: Document) -> Iterator[Problem]:
-    told: dict[tuple[Keys, bool], list[str]] = {}
-    for item in error.errors(include_url=False):
-        if item["type"] == "default_factory_not_called":
-            continue  # the field from which it takes its default is wrong, which is told
-        if item["type"] == "clashes":
-            for way, message in item["ctx"]["clashes"]:
-                told.setdefault((way, False), []).append(message)
-            continue
-        way, model = _locate(item["loc"], document)
-        told.setdefault((way, item["type"] == "extra_forbidden"), []).append(_message(item, way, model))
-    ways = [way for way, _ in told]
-    for (way, at_key), messages in told.items():
-        # A list with a bad item is also said to be too short, by the number of its good ones.
-        if messages[0].startswith("Tuple should have at least") and any(w[:-1] == way for w in ways if w != way):
-            continue
-        place = f"{show(way)}: " if way else ""
-        yield document.problem(way, place + _joined(messages), at_key=at_key)
-
-
-def _joined(messages: list[str]) -> str:
-    """The branches of a union in one sentence: "should be ... or should be ..., not ..."."""
-    return " or ".join([message.rpartition(", not ")[0] or message for message in messages[:-1]] + messages[-1:])
-
-
-def _message(item: dict[str, Any], way: Keys, model: type[BaseModel] | None) -> str:
-    text = item["msg"].removeprefix("Value error, ").replace("Input should", "should", 1)
-    text = text.replace("should be an object", "should be `key: value` lines")
-    match item["type"]:
-        case "extra_forbidden":
-            allowed = list(model.model_fields) if model else []
-            return f"unknown key{_did_you_mean(str(way[-1]), allowed)}; allowed here: {', '.join(allowed)}"
-        case "missing":
-            return f"is missing{_purpose(model, way)}"
-        case "union_tag_not_found":
-            return f"needs the key {item['ctx']['discriminator']}"
-        case "union_tag_invalid":
-            context = item["ctx"]
-            tags = re.findall(r"'([^']*)'", context["expected_tags"])
-            key = context["discriminator"].strip("'()")  # a field's name in quotes, or that of a function
-            guess = _did_you_mean(context["tag"], tags)
-            return f"{key}: {context['tag']!r} is not known{guess}; allowed: {', '.join(tags)}"
-        case "value_error":
-            return text
-        case "literal_error":
-            given = str(item["input"])
-            allowed = re.findall(r"'([^']*)'", item["ctx"]["expected"])
-            return f"{text}, not {_given(item['input'])}{_did_you_mean(given, allowed)}"
-    return f"{text}, not {_given(item['input'])}"
-
-
-def _given(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _did_you_mean(word: str, allowed: list[str]) -> str:
-    close = difflib.get_close_matches(word.lower(), allowed, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _purpose(model: type[BaseModel] | None, way: Keys) -> str:
-    field = model.model_fields.get(str(way[-1])) if model else None
-    return f": {' '.join(field.description.split())}" if field and field.description else ""
-
-
-def _locate(loc: tuple[str | int, ...], document: Document) -> tuple[Keys, type[BaseModel] | None]:
-    """The way in the file to pydantic's ``loc``, and the model around its last part.
-
-    Pydantic puts the tag of a union into ``loc``, where the file has nothing.
-    """
-    way: Keys = ()
-    current: Any = Recipe
-    around: type[BaseModel] | None = None
-    for part in loc:
-        tagged = _tagged(current, part)
-        if tagged is not None:
-            current = tagged
-            continue
-        around = current if isinstance(current, type) and issubclass(current, BaseModel) else None
-        if around is None and (*way, part) not in document.values:
-            continue  # pydantic's own word for a branch of a union
-        way = (*way, part)
-        if get_origin(current) is dict:
-            current = _unwrapped(get_args(current)[1])
-            continue
-        field = around.model_fields.get(str(part)) if around else None
-        current = _unwrapped(field.annotation) if field else None
-    return way, around
-
-
-def _unwrapped(annotation: Any) -> Any:
-    """The annotation without ``Annotated`` and ``| None``."""
-    while get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    if get_origin(annotation) in (Union, types.UnionType):
-        members = [member for member in get_args(annotation) if member is not type(None)]
-        if len(members) == 1:
-            return _unwrapped(members[0])
-    return annotation
-
-
-def _tagged(annotation: Any, tag: Any) -> type[BaseModel] | None:
-    """The member of a tagged union that has this tag."""
-    if get_origin(annotation) not in (Union, types.UnionType):
-        return None
-    for member in map(_unwrapped, get_args(annotation)):
-        if isinstance(member, type) and issubclass(member, BaseModel):
-            for field in member.model_fields.values():
-                if get_origin(field.annotation) is Literal and tag in get_args(field.annotation):
-                    return member
-    return None
 
 
 def _with_absolute_paths(model: BaseModel, folder: Path) -> BaseModel:

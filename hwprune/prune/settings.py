@@ -125,8 +125,8 @@ class _Share(_Rounds):
     """Names or patterns of the layers that lose filters; the heads' outputs are fixed."""
 
     def left(self, width: int) -> int:
-        """How many of ``width`` filters the share leaves: the whole part of it goes, as in table 4b of Singh et al."""
-        return width - int(self.fraction * width + 1e-9)
+        """How many of ``width`` filters the share leaves."""
+        return width - round(self.fraction * width)
 
 
 class L1NormSettings(_Share, _Budgeted):
@@ -145,6 +145,10 @@ class RandomSettings(_Share):
 
     method: Literal["random"]
     """How channels are chosen."""
+
+    def left(self, width: int) -> int:
+        """How many of ``width`` filters the share leaves: its whole part goes, as table 4b of Singh et al. has it."""
+        return width - int(self.fraction * width + 1e-9)
 
 
 class UniformSettings(_Rounds):

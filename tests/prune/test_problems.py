@@ -113,13 +113,12 @@ def test_slimming_without_batch_norm():
 @pytest.mark.parametrize(
     ("fields", "complaint"),
     [
-        ({"method": "random", "fraction": 0.9}, "fraction: 0.9 would leave layer conv8_2, of 4 channels, none, and "
+        ({"method": "l1_norm", "fraction": 0.9}, "fraction: 0.9 would leave layer conv8_2, of 4 channels, none, and "
          "classes3, offsets3 no input; take a smaller fraction, or leave it out of layers"),
-        ({"method": "l1_norm", "fraction": 0.9}, "fraction: 0.9 would leave layer conv8_2"),
         ({"method": "uniform", "width": 0.1}, "width: 0.1 would leave layer conv8_2, of 4 channels, none, and "
          "classes3, offsets3 no input; take a greater width"),
         # conv8_2 has four, two, one, and then none.
-        ({"method": "random", "fraction": 0.6, "rounds": 3, "min_channels": 1, "multiple": 1}, "of 1 channels, none"),
+        ({"method": "l1_norm", "fraction": 0.6, "rounds": 3, "min_channels": 1, "multiple": 1}, "of 1 channels, none"),
     ],
 )  # fmt: skip
 def test_shares_that_would_empty_a_layer(fields, complaint):
