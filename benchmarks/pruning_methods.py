@@ -33,7 +33,7 @@ Settings = Callable[[float], dict]
 
 METHODS: dict[str, Settings] = {
     "slimming": lambda knob: {"method": "slimming", "fraction": 0.99 * knob, **WHOLE},
-    "multilayer": lambda knob: {"method": "multilayer", "phases": [["conv1", "conv13"]], "threshold": 3 * knob,
+    "multilayer": lambda knob: {"method": "multilayer", "phases": [["conv1", "conv12"]], "threshold": 3 * knob,
                                 "filter_sparsity": 0.8, "weak_filter_sparsity": 0.6, "next_sparsity": 0.6, **WHOLE},
     "l1_norm": lambda knob: {"method": "l1_norm", "fraction": 0.99 * knob, **WHOLE},
     "uniform": lambda knob: {"method": "uniform", "width": 1 - 0.99 * knob, **WHOLE},
