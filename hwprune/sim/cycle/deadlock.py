@@ -69,12 +69,12 @@ def explain(model: CycleModel, run: Run, frames: int = 2) -> str:
     for fifo in full:
         needed = _needed(model, [fifo], frames)
         if needed:
-            lines.append(f"FIFO {fifo} must hold {needed[fifo]} beats (now {_depth(model, fifo)})")
+            lines.append(f"FIFO {fifo} has room enough with {needed[fifo]} beats (now {_depth(model, fifo)})")
             return ". ".join(lines)
     needed = _needed(model, full, frames)
     if needed:
         depths = ", ".join(f"{fifo} {beats} beats (now {_depth(model, fifo)})" for fifo, beats in needed.items())
-        return f"{lines[0]}. The FIFOs must hold: {depths}"
+        return f"{lines[0]}. Enough room for the FIFOs: {depths}"
     return f"{lines[0]}. Deeper FIFOs there do not help alone: another circle forms"
 
 

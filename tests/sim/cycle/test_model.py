@@ -102,9 +102,9 @@ def test_a_deadlock_is_explained_and_the_depth_it_names_mends_it(forked):
     assert {"DuplicateStreams_rtl_0", "StreamingConcat_rtl_0"} <= {wait.operator for wait in waits}
     told = explain(hanging, run)
     assert f"FIFO {name} is full" in told and "the accelerator hangs: " in told
-    found = [part for part in told.split(". ") if part.startswith(f"FIFO {name} must hold ")]
+    found = [part for part in told.split(". ") if part.startswith(f"FIFO {name} has room enough with ")]
     assert found and "(now 2)" in found[0]
-    beats = int(found[0].split()[4])
+    beats = int(found[0].split()[6])
     assert forked.resized({name: FifoSize(beats)}).run(2).finished
 
 
