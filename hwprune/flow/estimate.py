@@ -3,7 +3,7 @@
 from typing import Any
 
 from hwprune.accel.budget import Budget
-from hwprune.accel.parts import contents
+from hwprune.board.parts import contents
 from hwprune.accel.predict import Predictor
 from hwprune.errors import UserError
 from hwprune.models.architecture import Architecture

@@ -1,0 +1,1 @@
+"""From a verified stream accelerator to a file that configures a board."""
