@@ -25,10 +25,10 @@ import torch
 from common import conclude, say
 from sam_logic import BINARY, HEADLINE, SIGNS_AND_ZERO, TERNARY, Kind, mac_design, sam_design
 from small_images import Images, cifar10, digits
-from synthesis import Design, synthesise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hwprune.board.yosys import Unit, synthesise
 from hwprune.errors import UserError
 from hwprune.files import write_json
 from hwprune.models.architecture import IMAGE, Architecture, Conv, MaxPool
@@ -120,7 +120,7 @@ VARIANTS = {
 @cache
 def unit_luts(unit: Kind | None) -> int:
     """LUTs of a unit of 16 connections a cycle, by synthesis."""
-    design: Design = sam_design(unit, HEADLINE) if unit else mac_design(TERNARY, HEADLINE)
+    design: Unit = sam_design(unit, HEADLINE) if unit else mac_design(TERNARY, HEADLINE)
     (cost,) = synthesise([design]).values()
     say(f"{design.name}: {cost.lut} LUT")
     return cost.lut

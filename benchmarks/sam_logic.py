@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from common import conclude, say
-from synthesis import Cost, Design, synthesise
+
+from hwprune.board.netlist import Cost
+from hwprune.board.yosys import Unit, synthesise
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from hwprune.accel.rtllib import ADAPTATIONS, adapt_text, installed_rtllib
@@ -108,23 +110,23 @@ def finn_mvu() -> dict[str, str]:
     return texts
 
 
-def mac_design(name: str, size: int) -> Design:
+def mac_design(name: str, size: int) -> Unit:
     """One MAC unit without DSPs; `name` is of `MAC_METHODS`."""
     values = {"SIMD": size, "ACC_BITS": MAC_SUM_BITS, "METHOD": MAC_METHODS[name]}
-    return Design(f"{name}|{size}", "mac_pe", MAC_FILES, values)
+    return Unit(f"{name}|{size}", "mac_pe", MAC_FILES, values)
 
 
-def sam_design(kind: Kind, size: int) -> Design:
+def sam_design(kind: Kind, size: int) -> Unit:
     """One SAM unit."""
     values = {**kind.parameters(), "SIMD": size, "ACC_BITS": kind.sum_bits}
     files = [*SAM_FILES, PE_RTL / "sam_pe.sv"]
     if kind.q_bits:
-        return Design(f"{kind.name}|{size}", "sam_pe", files, values)
-    return Design(f"{kind.name}|{size}", "binary_pe", [*files, PE_RTL / "binary_pe.sv"],
+        return Unit(f"{kind.name}|{size}", "sam_pe", files, values)
+    return Unit(f"{kind.name}|{size}", "binary_pe", [*files, PE_RTL / "binary_pe.sv"],
                   {"SIMD": size, "ACC_BITS": kind.sum_bits})  # fmt: skip
 
 
-def pe_designs(size: int) -> list[Design]:
+def pe_designs(size: int) -> list[Unit]:
     """One unit of `size` connections a cycle, in all ways; FINN's is four of them."""
     designs = [mac_design(name, size) for name in (MAC_METHODS if size == HEADLINE else ("MAC, *", TERNARY))]
     packed = {
@@ -135,15 +137,15 @@ def pe_designs(size: int) -> list[Design]:
         "ACTIVATION_WIDTH": 4,
         "ACCU_WIDTH": MAC_SUM_BITS,
     }
-    designs.append(Design(f"{PACKED}|{size}", "mvu", [], packed, dsp=True, library=True, data=finn_mvu()))
+    designs.append(Unit(f"{PACKED}|{size}", "mvu", [], packed, dsp=True, library=True, data=finn_mvu()))
     few = [kind for kind in KINDS if kind.form == "signed"] + [GROUPED]
     designs += [sam_design(kind, size) for kind in ([*KINDS, *SHORT, *WEIGHTS] if size == HEADLINE else few)]
     if size == HEADLINE:
-        designs.append(Design(f"{WIDE}|{size}", "sam_wide_pe", [PE_RTL / "sam_wide_pe.sv"], {"SIMD": size}))
+        designs.append(Unit(f"{WIDE}|{size}", "sam_wide_pe", [PE_RTL / "sam_wide_pe.sv"], {"SIMD": size}))
     return designs
 
 
-def layer_designs() -> list[Design]:
+def layer_designs() -> list[Unit]:
     """A layer of 288 inputs and 32 outputs, 16 x 4 connections a cycle: replay of inputs, weights, units, output."""
     depth = INPUTS // HEADLINE * OUTPUTS // PES
     fold = {"MW": INPUTS, "MH": OUTPUTS, "SIMD": HEADLINE, "PE": PES}
@@ -163,15 +165,15 @@ def layer_designs() -> list[Design]:
     absent = {"mvu.sv": "module mvu; endmodule\n"}
     codes = words(bits)
     designs = [
-        Design(f"layer|{TERNARY}", "mac_layer", mac_files, mac, data=absent | codes),
-        Design(f"layer|{PACKED}", "mac_layer", mac_files, {**mac, "DSP": "1'b1"}, dsp=True,
+        Unit(f"layer|{TERNARY}", "mac_layer", mac_files, mac, data=absent | codes),
+        Unit(f"layer|{PACKED}", "mac_layer", mac_files, {**mac, "DSP": "1'b1"}, dsp=True,
                library=True, data=finn_mvu() | codes),
     ]  # fmt: skip
     for kind in (BEST, Kind("signed", 4), GROUPED, Kind("maxmin", 0)):
         bits = PES * (kind.sets * HEADLINE * 4 + (max(1, HEADLINE // (kind.group or INPUTS)) if kind.sets == 1 else 0))
         values = {**fold, **kind.parameters(), "GROUP": kind.group or INPUTS, "OUT_BITS": kind.sum_bits, **memory(bits)}
         designs.append(
-            Design(f"layer|{kind.name}", "samvau", [*SAM_FILES, *SHELL, RTL / "samvau.sv"], values, data=words(bits))
+            Unit(f"layer|{kind.name}", "samvau", [*SAM_FILES, *SHELL, RTL / "samvau.sv"], values, data=words(bits))
         )
     return designs
 

