@@ -172,16 +172,18 @@ WIDTH_SHAPES = (
     (8, 6, 6, 1, 8),
     (3, 12, 4, 3, 9),
     (3, 12, 3, 4, 9),
-    (5, 6, 3, 3, 5),
+    (2, 120, 8, 10, 3),
 )
 
 
 def width_cases(rng: np.random.Generator, count: int) -> list[Instance]:
-    """Chosen widths first, then any: by whole factors and not, to and from a bit, the same."""
+    """Chosen widths first, then any: by whole factors and not, to and from a bit."""
     shapes = [*WIDTH_SHAPES[:count]]
     while len(shapes) < count:
         bits, channels, pixels = int(rng.integers(1, 7)), int(rng.choice([6, 12, 20, 30, 36])), int(rng.integers(1, 13))
-        shapes.append((bits, channels, divisor(rng, channels), divisor(rng, channels), pixels))
+        lanes = divisor(rng, channels), divisor(rng, channels)
+        if lanes[0] != lanes[1]:
+            shapes.append((bits, channels, *lanes, pixels))
     return [width(rng, f"width_{k}", shape) for k, shape in enumerate(shapes)]
 
 

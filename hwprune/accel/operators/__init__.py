@@ -1,4 +1,5 @@
-"""FINN operators with RTL of our own: SAM; and pool, upsampling, concat and fork, which FINN has in HLS only."""
+"""FINN operators with RTL of our own: SAM; pool, upsampling, concat and fork, which FINN has in HLS only; and width
+converters, in which FINN wastes LUTs and cycles."""
 
 from hwprune.errors import UserError
 
@@ -17,6 +18,7 @@ def register() -> None:
     try:
         from finn.custom_op import fpgadataflow
         from finn.custom_op.fpgadataflow import hls, rtl
+        from qonnx.custom_op.registry import add_op_to_domain
     except ImportError as error:
         raise UserError(f"FINN is missing ({error}); install it with: pip install 'hwprune[accel]'") from error
     from hwprune.accel.operators.concat import StreamingConcat_rtl
@@ -27,6 +29,7 @@ def register() -> None:
     from hwprune.accel.operators.samvau_rtl import SAMVAU_rtl
     from hwprune.accel.operators.streams_hls import MaxPool2d_hls
     from hwprune.accel.operators.upsample import UpsampleNearestNeighbour_rtl
+    from hwprune.accel.operators.width_converter import StreamingDataWidthConverter_rtl
 
     for operator in (MaxPool2d, SAMVAU):
         fpgadataflow.register_custom_op(operator)
@@ -38,5 +41,8 @@ def register() -> None:
         StreamingConcat_rtl,
         DuplicateStreams_rtl,
         SAMVAU_rtl,
+        StreamingDataWidthConverter_rtl,
     ):
         rtl.register_custom_op(operator)
+        # Where FINN has an operator of the name, QONNX may have looked it up already, and keeps what it found.
+        add_op_to_domain("finn.custom_op.fpgadataflow.rtl", operator)

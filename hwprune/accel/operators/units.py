@@ -125,3 +125,12 @@ def pool_memory(stages: Sequence[PoolStage], bits: int) -> tuple[int, int]:
     logic = 1.25 * (bits * len(stages) + resources.counter_bits(*counters))
     luts = math.ceil(memories + logic + resources.skid_luts(bits))
     return luts, sum(resources.memory_bram18(stage.beats, bits) for stage in stages)
+
+
+def width_converter_luts(width_in: int, width_out: int) -> int:
+    """LUTs of ``width_converter.sv``: each output bit is chosen from as many as there are input parts, and counters."""
+    unit = math.gcd(width_in, width_out)
+    parts_in, parts_out = width_in // unit, width_out // unit
+    choice = {1: 0, 2: 0.5, 3: 1, 4: 1}.get(parts_in, 0.4 * parts_in)
+    control = 4 if parts_in == 1 or parts_out == 1 else parts_out
+    return math.ceil(width_out * choice + control + resources.counter_bits(parts_in * parts_out) // 2)

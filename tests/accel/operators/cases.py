@@ -84,7 +84,7 @@ def golden(op, arrays: list[np.ndarray]) -> list[np.ndarray]:
     if kind == "StreamingConcat":
         return [np.concatenate(arrays, axis=-1)]
     (values,) = arrays
-    if kind == "DuplicateStreams":
+    if kind in ("DuplicateStreams", "StreamingDataWidthConverter"):
         return [values] * len(op.onnx_node.output)
     images = torch.tensor(values.reshape(-1, *values.shape[2:])).permute(0, 3, 1, 2).double()
     if kind == "MaxPool2d":
@@ -190,7 +190,38 @@ def duplicates(rng: np.random.Generator, count: int = 20) -> list:
     ]  # fmt: skip
 
 
-MAKERS = {"maxpool2d": max_pools, "upsample": upsamplings, "concat": concats, "duplicate": duplicates}
+def width_converters(rng: np.random.Generator, count: int = 20) -> list:
+    """(elements of a frame, elements of an input beat and of an output beat, type); whole factors, and others."""
+    settings = [
+        (180, 4, 9, "INT4"),
+        (180, 9, 4, "UINT4"),
+        (24, 2, 1, "UINT3"),
+        (24, 1, 2, "UINT1"),
+        (60, 12, 1, "INT5"),
+        (60, 1, 12, "UINT4"),
+        (60, 10, 12, "INT3"),
+        (60, 15, 4, "INT2"),
+        (120, 8, 10, "INT6"),
+    ]
+    while len(settings) < count:
+        into, out = (int(n) for n in rng.choice(np.arange(1, 13), 2, replace=False))
+        settings.append((math.lcm(into, out) * int(rng.integers(1, 6)), into, out, _type(rng)))
+    return [
+        operator(
+            "StreamingDataWidthConverter_rtl", inShape=[1, n], outShape=[1, n], dataType=t,
+            inWidth=i * DataType[t].bitwidth(), outWidth=o * DataType[t].bitwidth(),
+        )
+        for n, i, o, t in settings[:count]
+    ]  # fmt: skip
+
+
+MAKERS = {
+    "maxpool2d": max_pools,
+    "upsample": upsamplings,
+    "concat": concats,
+    "duplicate": duplicates,
+    "width": width_converters,
+}
 
 
 def make_cases(kind: str) -> list[Case]:

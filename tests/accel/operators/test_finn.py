@@ -201,6 +201,12 @@ REFUSED = [
         dict(NumChannels=2, PE=1, NumOutputStreams=3, inputDataType="UINT4"),
         "NumOutputStreams=3",
     ),
+    (
+        "StreamingDataWidthConverter_rtl",
+        {},
+        dict(inShape=[1, 12], outShape=[1, 12], inWidth=16, outWidth=20, dataType="UINT4"),
+        "outWidth=20 bits: a frame of 12 elements of 4 bits",
+    ),
 ]
 
 

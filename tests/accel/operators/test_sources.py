@@ -34,6 +34,8 @@ REFUSED = [
     ("adder_tree", {"N": 1}, "N=1 has to be at least 2"),
     ("vector_replay", {"PASSES": 0}, "PASSES=0"),
     ("rom", {"DEPTH": 0}, "DEPTH=0"),
+    ("width_converter", {"IN_BITS": 0}, "IN_BITS=0"),
+    ("width_converter", {"IN_BITS": 16}, "IN_BITS=16 and OUT_BITS=16"),
 ]
 PACKAGES = [str(path) for path in sorted(rtl_dir().glob("*_pkg.sv"))]
 """Before all others: Verilator finds modules in a folder, but not packages."""

@@ -84,6 +84,15 @@ def test_streams_flow_without_gaps_once_begun(bench, cases):
             assert np.all(np.diff(traces[port].cycles) == 1), port
 
 
+def test_width_converters_never_slow_down_the_narrower_side(bench, cases):
+    """A beat in every cycle there, once the first ones are through, whatever the widths."""
+    traces = simulate(bench, cases["width"], np.random.default_rng(3), 3)
+    for case in cases["width"]:
+        widths = case.op.get_instream_width(), case.op.get_outstream_width()
+        (port,) = case.ports("in" if widths[0] <= widths[1] else "out")
+        assert np.all(np.diff(traces[port].cycles[:-2]) == 1), (port, widths)
+
+
 def test_upsampling_keeps_its_rate_with_a_producer_at_mean_rate(bench, cases):
     """One beat in every factor^2 cycles is enough: once the first row has come in, no gap at the output."""
     inputs, counts, pauses = {}, {}, {}

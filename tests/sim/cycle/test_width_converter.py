@@ -1,4 +1,4 @@
-"""The level cycle has the RTL's cycles for FINN's width converter."""
+"""The level cycle has the RTL's cycles for our width converter."""
 
 import numpy as np
 

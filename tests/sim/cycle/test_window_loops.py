@@ -1,4 +1,4 @@
-"""Loops through FINN's window and width converter hang where the RTL hangs: at what both take while they are stuck."""
+"""Loops through a window or width converters hang where the RTL hangs: at what these take while they are stuck."""
 
 from hwprune.accel import operators
 from tests.sim.cycle.loops import check_loops
@@ -31,9 +31,9 @@ LOOPS = [
     # for one pixel, which is the window;
     (window([1, 1], [1, 3], [1, 3]), 3, 3, False),
     (window([1, 1], [1, 4], [1, 4]), 4, 4, True),
-    # for three pixels on their way back, and four in front of them.
-    (converters(9), 9, 9, False),
-    (converters(12), 12, 12, True),
+    # for two pixels and for three that they were joined to, and for two times three on their way back.
+    (converters(12), 12, 12, False),
+    (converters(15), 15, 15, True),
 ]
 
 
