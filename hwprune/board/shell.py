@@ -168,7 +168,10 @@ def _description(design: Design, board: Board, registers: tuple[Register, ...], 
 
 
 def _stream(stream: Stream, word_bytes: int) -> dict:
-    """A stream in memory: `pitch` bytes from one frame to the next, `beat_bytes` from one beat to the next."""
+    """A stream in memory: `pitch` bytes from one frame to the next, `beat_bytes` from one beat to the next.
+
+    The bits that fill up a beat to whole bytes are undefined.
+    """
     beat_bytes = stream.bits // 8
     frame = stream.beats * beat_bytes
     return {

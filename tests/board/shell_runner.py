@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,12 +34,17 @@ class Settings:
     """NPZ file with the input and the expected outputs of a real accelerator, frame by frame."""
 
 
-def simulate(shell: Shell, settings: Settings, folder: Path, module: str, tests: list[str]) -> None:
-    """Build the bench around a shell and run tests of a cocotb module; AssertionError with what failed."""
+def simulate(shell: Shell, settings: Settings, folder: Path, runtime: Path, module: str, tests: list[str]) -> None:
+    """Build the bench around a shell and run tests of a cocotb module; AssertionError with what failed.
+
+    `runtime` keeps the objects that are the same for every design, most of what there is to compile.
+    """
     from cocotb_tools.check_results import get_results
     from cocotb_tools.runner import get_runner
 
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "build").mkdir(parents=True)
+    for made in runtime.iterdir():
+        shutil.copy2(made, folder / "build")
     (folder / "settings.json").write_text(json.dumps(asdict(settings)))
     environment = {SETTINGS: str(folder / "settings.json"), "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     # The wheel was configured for another compiler than the one that is here.
@@ -47,7 +53,7 @@ def simulate(shell: Shell, settings: Settings, folder: Path, module: str, tests:
         "MAKEFLAGS": "CXX=g++ LINK=g++ CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1",
     }
     # The log of the models names every burst.
-    environment |= {"COCOTB_LOG_LEVEL": "WARNING", "COCOTB_TRUST_INERTIAL_WRITES": "1"}
+    environment |= {"COCOTB_LOG_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore::DeprecationWarning"}
     try:
         runner = get_runner("verilator")
         with patch.dict(os.environ, tools):
@@ -56,7 +62,17 @@ def simulate(shell: Shell, settings: Settings, folder: Path, module: str, tests:
                 hdl_toplevel="shell_bench",
                 build_dir=folder / "build",
                 build_args=[
-                    *("--assert", "--x-assign", "unique", "--x-initial", "unique", "-O3", "-Wno-fatal", "-Wno-lint"),
+                    *(
+                        "--assert",
+                        "--no-timing",
+                        "--x-assign",
+                        "unique",
+                        "--x-initial",
+                        "unique",
+                        "-O3",
+                        "-Wno-fatal",
+                        "-Wno-lint",
+                    ),
                     *("-CFLAGS", "-std=c++20"),
                 ],
                 parameters={
@@ -68,6 +84,8 @@ def simulate(shell: Shell, settings: Settings, folder: Path, module: str, tests:
                 always=True,
                 log_file=folder / "build.log",
             )
+        for made in (folder / "build").glob("verilat*.o"):
+            shutil.copy2(made, runtime)
         results = runner.test(
             hdl_toplevel="shell_bench",
             test_module=module,
