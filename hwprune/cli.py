@@ -74,6 +74,7 @@ def main() -> None:
     hwprune recipe bccd > my.yaml   a ready recipe to start from
     hwprune run my.yaml             all stages of a recipe, into runs/my
     hwprune prune my.yaml           up to one stage only
+    hwprune build my.yaml           up to a bitstream, for the board that the recipe names
     hwprune doctor                  what is installed, and what is missing
     """
 
@@ -96,6 +97,9 @@ _levels = click.option(
 @_out
 def run(recipe: Path | None, out: Path | None) -> None:
     """Run all stages of RECIPE (without it, the quickstart recipe), from images to the report.
+
+    A bitstream is made only if the recipe asks for one: `compile: {board: pynq-z2}` names the board, and a section
+    `build: {}` has the stages build and deploy run before the report.
 
     Finished stages that nothing has changed for are kept, an interrupted one goes on where it stopped: to resume a run,
     give the same command again.
@@ -271,12 +275,14 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
 def _run(path: Path | None, out: Path | None, last: str | None, levels: tuple[str, ...] = ()) -> None:
     from hwprune.flow.runner import Runner
-    from hwprune.recipe import with_levels
+    from hwprune.recipe import with_build, with_levels
 
     recipe, folder, console = _what(path, out)
     if levels:
         recipe = with_levels(recipe, levels)
-    Runner(recipe, folder, stages(recipe.prune.rounds), console).run(last)
+    if last in ("build", "deploy"):
+        recipe = with_build(recipe)
+    Runner(recipe, folder, stages(recipe.prune.rounds, board=recipe.build is not None), console).run(last)
     click.echo(folder.root)
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, PositiveInt, T
 from pydantic_core import PydanticCustomError
 
 from hwprune import yaml_places
+from hwprune.board.board import load_board
 from hwprune.data.config import DataConfig
 from hwprune.errors import UserError
 from hwprune.files import write_text
@@ -118,12 +119,19 @@ class QuantizeTraining(Precision, TrainSettings):
 class CompileSettings(_Section):
     """The accelerator's goal: a speed, or a budget that the fastest design must keep to."""
 
-    part: Annotated[str, Field(pattern=r"^xc[a-z0-9]+(-[a-z0-9]+)*$")] = "xc7z020clg400-1"
-    """Xilinx part; the default is that of the PYNQ-Z1 and PYNQ-Z2 boards."""
+    board: str | None = None
+    """Name of a board (pynq-z1, pynq-z2, ultra96-v2, kv260, zcu104, ulx3s-85f), or a .toml file like those in boards/.
+    It gives `part`, the default of `clock_mhz`, and what `build` needs to know."""
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share of the board's LUTs that the accelerator may take; 0.85 where a board is named."""
+    part: Annotated[str, Field(pattern=r"^(xc[a-z0-9]+(-[a-zA-Z0-9]+)*|LFE5U[A-Z0-9-]+)$")] = "xc7z020clg400-1"
+    """Part as its vendor names it; that of `board` where one is named. The default is that of the PYNQ-Z1 and PYNQ-Z2
+    boards."""
     clock_mhz: Annotated[float, Field(gt=0, le=1000)] = 100.0
-    """Clock of the accelerator, in MHz."""
+    """Clock of the accelerator, in MHz; by default the board's, or 100."""
     target_fps: Annotated[float, Field(gt=0)] | None = None
-    """Frames a second that the slowest operator must reach; 30 where no goal is given."""
+    """Frames a second that the slowest operator must reach. Without any goal: as fast as fits into the `share` of the
+    board; or 30 frames a second, where no board is named."""
     max_luts: PositiveInt | None = None
     """Budget of look-up tables, in place of `target_fps`; by estimate, without FIFOs and width converters."""
     max_dsps: PositiveInt | None = None
@@ -141,11 +149,32 @@ class CompileSettings(_Section):
         if not isinstance(values, dict):
             return values
         budget = [name for name in ("max_luts", "max_dsps", "max_brams") if values.get(name) is not None]
+        values = _of_board(values)
         if values.get("target_fps") is None:
-            return values if budget else {**values, "target_fps": 30.0}
+            return values if budget or values.get("board") else {**values, "target_fps": 30.0}
         if budget:
             raise ValueError(f"give target_fps or a budget ({' and '.join(budget)}), not both")
         return values
+
+
+def _of_board(values: dict[str, Any]) -> dict[str, Any]:
+    """With what the named board gives; ValueError where that contradicts what is said beside it."""
+    if not isinstance(values.get("board"), str):
+        if values.get("share") is not None:
+            raise ValueError("share is that of a board: name one, board: pynq-z2")
+        return values
+    try:
+        board = load_board(values["board"])
+    except UserError as error:
+        raise ValueError(str(error)) from None
+    if values.get("part") not in (None, board.part):
+        raise ValueError(f"board {board.name} has the part {board.part}, not {values['part']}; leave part out")
+    given = {"part": board.part, "clock_mhz": board.clock.default_mhz, "share": 0.85}
+    values = given | {name: value for name, value in values.items() if value is not None}
+    clock = values["clock_mhz"]
+    if isinstance(clock, int | float) and clock > board.clock.max_mhz:
+        raise ValueError(f"clock_mhz {clock:g} is more than the {board.clock.max_mhz:g} of board {board.name}")
+    return values
 
 
 class TraceSettings(_Section):
@@ -182,6 +211,18 @@ class SimulateSettings(_Section):
     them where it is not given, and not at all with 0. A frame of a large network takes many seconds to simulate."""
 
 
+class BuildSettings(_Section):
+    """Making a bitstream; where this section is there, if only as `build: {}`, `hwprune run` makes one."""
+
+    backend: Literal["vivado", "finn", "openxc7", "ecp5"] | None = None
+    """What makes it. ``vivado``: Vivado with a shell of our own; without Vivado on this machine, a folder to be copied
+    to one that has it. ``finn``: Vivado and Vitis HLS with FINN's own shell. ``openxc7``: Yosys, nextpnr and prjxray,
+    for the Zynq-7000. ``ecp5``: Yosys, nextpnr and ecppack, for Lattice's ECP5. By default the first that serves the
+    board."""
+    vectors: Annotated[int, Field(ge=1, le=64)] = 2
+    """Validation images whose bytes, and those of the right answer, go into the deployment zip."""
+
+
 class ReportSettings(_Section):
     """The report."""
 
@@ -208,6 +249,7 @@ class Recipe(_Section):
     quantize: QuantizeTraining = QuantizeTraining()
     compile: CompileSettings = Field(default_factory=lambda: CompileSettings.model_validate({}))
     simulate: SimulateSettings = SimulateSettings()
+    build: BuildSettings | None = None
     report: ReportSettings = ReportSettings()
 
     def on_which_depends(self, stage: str, round: int = 0, final: bool = True) -> dict[str, Any]:
@@ -223,6 +265,9 @@ class Recipe(_Section):
             model["neurons"] = list(neurons.items())
             if any(neuron.get("floor", False) is None for neuron in neurons.values()):
                 model["floors_for"] = self.quantize.activation
+        if self.compile.board:
+            content["compile"]["board"] = load_board(self.compile.board).model_dump(mode="json")  # a file may change
+        content["build"] = (self.build or BuildSettings()).model_dump(mode="json")
         prune = {key: value for key, value in content["prune"].items() if key != "rounds"}
         if "phases" in prune:
             prune["phases"] = prune["phases"][round]
@@ -261,7 +306,7 @@ def load_recipe(path: str | Path) -> Recipe:
     path = Path(path)
     document = yaml_places.read(path)
     stem = re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem).lstrip("_.-")
-    content = {"name": stem or "run", **document.value}
+    content = {"name": stem or "run", **_with_board_path(document.value, path.resolve().parent)}
     try:
         # JSON is pydantic's one mode that is strict about types and yet takes a list for a tuple.
         recipe = Recipe.model_validate_json(json.dumps(content), strict=True)
@@ -278,11 +323,28 @@ def with_levels(recipe: Recipe, levels: tuple[str, ...]) -> Recipe:
     return recipe.model_copy(update={"simulate": simulate})
 
 
+def with_build(recipe: Recipe) -> Recipe:
+    """The recipe with a section `build`; UserError where no board is named."""
+    if recipe.build is not None:
+        return recipe
+    if recipe.compile.board is None:
+        raise UserError("compile.board: a bitstream is for a board; name it in the recipe: compile: {board: pynq-z2}")
+    return recipe.model_copy(update={"build": BuildSettings()})
+
+
 def save_recipe(path: str | Path, recipe: Recipe) -> None:
     """Write a recipe with all its defaults spelt out."""
     import yaml
 
     write_text(path, yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), sort_keys=False))
+
+
+def _with_board_path(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The same, with the path of a board's file absolute; the name of a board that comes with hwprune stays."""
+    section = content.get("compile")
+    if not isinstance(section, dict) or not str(section.get("board", "")).endswith(".toml"):
+        return content
+    return content | {"compile": section | {"board": str(folder / Path(section["board"]).expanduser())}}
 
 
 def _with_absolute_paths(model: BaseModel, folder: Path) -> BaseModel:

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from hwprune.board.backends import backend_for
+from hwprune.board.board import load_board
 from hwprune.data.config import DataConfig
+from hwprune.errors import UserError
 from hwprune.models.catalogue import CATALOGUE, Model
 from hwprune.prune.problems import problems
 from hwprune.recipe_errors import did_you_mean
@@ -22,6 +25,7 @@ def clashes(recipe: "Recipe") -> Iterator[tuple[Keys, str]]:
             ("compile", "fifo_fps"),
             "FIFOs of a given depth, compile.fifo_depth, are not sized; leave one of them out",
         )
+    yield from _build_clashes(recipe)
     found = list(_model_clashes(recipe))
     yield from found
     if recipe.model.darknet_cfg or found:
@@ -112,6 +116,18 @@ def _torchvision_clashes(model: "ModelSettings", data: DataConfig) -> Iterator[t
         yield at, "they fit the published ssd300 only, without model.widths, norm and detection_layers"
     if tuple(data.image_size) != (300, 300):
         yield ("data", "image_size"), f"torchvision's ssd300 needs [300, 300], not {list(data.image_size)}"
+
+
+def _build_clashes(recipe: "Recipe") -> Iterator[tuple[Keys, str]]:
+    if recipe.build is None:
+        return
+    if recipe.compile.board is None:
+        yield ("build",), "a bitstream is for a board; name it: compile: {board: pynq-z2}"
+        return
+    try:
+        backend_for(load_board(recipe.compile.board), recipe.build.backend)
+    except UserError as error:
+        yield ("build", "backend"), str(error)
 
 
 def unserved(simulate: "SimulateSettings") -> Iterator[tuple[Keys, str]]:

@@ -3,7 +3,7 @@
 import re
 
 from hwprune.accel.budget import Budget
-from hwprune.board.board import boards, load_board
+from hwprune.board.board import Board, boards, load_board
 from hwprune.errors import UserError
 
 PARTS = {
@@ -20,6 +20,16 @@ PARTS = {
 
 _DEVICE = re.compile(r"xc7[a-z]\d+|xczu\d+[a-z]{2}|xck\d+|LFE5U-\d+F")
 """Of a part's name, what tells what is in it; package and speed follow."""
+
+
+MEMORY_AND_DSP = 0.95
+"""Of a part's block RAMs and DSP slices, how many a design may take: unlike LUTs they do not crowd the router."""
+
+
+def budget(board: Board, share: float) -> Budget:
+    """What a design may take that is to have this share, 0 to 1, of the board's LUTs."""
+    has = board.resources
+    return Budget(int(share * has.luts), int(MEMORY_AND_DSP * has.dsps), int(MEMORY_AND_DSP * has.brams))
 
 
 def contents(part: str) -> Budget:

@@ -3,14 +3,28 @@
 from dataclasses import replace
 
 from hwprune.flow.stage import Stage
-from hwprune.flow.stages import compile, export, finetune, prune, quantize, report, simulate, sparsify, train
+from hwprune.flow.stages import (
+    build,
+    compile,
+    deploy,
+    export,
+    finetune,
+    prune,
+    quantize,
+    report,
+    simulate,
+    sparsify,
+    train,
+)
 
 _ROUND: tuple[Stage, ...] = (sparsify.STAGE, prune.STAGE, finetune.STAGE)
 _AFTER: tuple[Stage, ...] = (quantize.STAGE, export.STAGE, compile.STAGE, simulate.STAGE)
+_BOARD: tuple[Stage, ...] = (build.STAGE, deploy.STAGE)
 
 
-def stages(rounds: int = 1) -> tuple[Stage, ...]:
+def stages(rounds: int = 1, *, board: bool = False) -> tuple[Stage, ...]:
     """All stages of a run that sparsifies, prunes and fine-tunes so many times; each round begins where the last ended.
+    With a board it goes on to a bitstream and what is copied onto the board.
 
     The first round's stages have plain names, later ones a number: ``sparsify``, ..., ``sparsify-2``, ...
     """
@@ -25,7 +39,8 @@ def stages(rounds: int = 1) -> tuple[Stage, ...]:
             for stage in _ROUND
         ]  # fmt: skip
     last = {"finetune": _names(rounds - 1)["finetune"]}
-    chain += [replace(stage, played_by={read: last[read] for read in stage.reads if read in last}) for stage in _AFTER]
+    chain += [replace(stage, played_by={read: last[read] for read in stage.reads if read in last})
+              for stage in (*_AFTER, *(_BOARD if board else ()))]  # fmt: skip
     return (*chain, report.stage(tuple(stage.name for stage in chain)))
 
 
@@ -34,5 +49,5 @@ def _names(number: int) -> dict[str, str]:
     return {stage.name: f"{stage.name}-{number + 1}" if number else stage.name for stage in _ROUND}
 
 
-STAGES = stages()
+STAGES = stages(board=True)
 """Of a run that prunes once; the kinds of stages that there are."""

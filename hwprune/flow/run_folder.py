@@ -163,6 +163,11 @@ class RunFolder:
         write_json(folder / STARTED, {"stage": name, "fingerprint": fingerprint})
         return False
 
+    def reopen(self, name: str, fingerprint: str) -> None:
+        """Take up a finished stage again, with all that lies in its folder."""
+        write_json(self.stage(name) / STARTED, {"stage": name, "fingerprint": fingerprint})
+        (self.stage(name) / RECORD).unlink()
+
     def finish(self, record: StageRecord) -> None:
         """Write a stage's record; from here on it is finished."""
         folder = self.stage(record.stage)

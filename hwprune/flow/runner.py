@@ -23,6 +23,9 @@ from hwprune.recipe import Recipe, save_recipe
 HOW = frozenset({"accelerator", "devices", "workers", "cache_mib"})
 """Settings that say how the work is done, not what it is: another value keeps what is finished or under way."""
 
+WAITS = "waits_for"
+"""Of a stage's results: what has to be done elsewhere before it can do anything."""
+
 
 class InterruptedStageError(KeyboardInterrupt):
     """Ctrl-C while a stage ran; carries its name."""
@@ -62,6 +65,11 @@ class Runner:
             After Ctrl-C; finished stages and the work in progress of this one are kept.
         """
         self.run_stages(self._needed(last))
+        if last:
+            for stage in self.stages:
+                record = self.folder.record(stage.name) if stage.kind == last else None
+                if record and record.results.get(WAITS):
+                    raise UserError(f"stage {stage.name} has nothing to do yet: {record.results[WAITS]}")
 
     def run_stages(self, names: Collection[str]) -> None:
         """Run the stages of these names, which have to include all that they read; raises as `run` does."""
@@ -115,10 +123,13 @@ class Runner:
         record = self.folder.record(stage.name)
         if record and record.fingerprint == fingerprint:
             damage = self.folder.damage(record)
-            if not damage:
+            if not damage and stage.unfinished(record.results):
+                self.folder.reopen(stage.name, fingerprint)
+            elif not damage:
                 self._say(stage, f"kept, unchanged ({duration(record.seconds)} when it ran)")
                 return
-            self._say(stage, f"{'; '.join(damage)}: run again", style="yellow")
+            else:
+                self._say(stage, f"{'; '.join(damage)}: run again", style="yellow")
         elif record:
             self._say(stage, "the recipe or an earlier stage has changed: run again")
         resumed = self.folder.begin(stage.name, fingerprint)

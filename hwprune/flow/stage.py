@@ -76,6 +76,9 @@ class Stage:
         Raised when the same recipe would now give other artefacts, so that old ones are not taken for new.
     round, final
         Of pruning, as in `StageContext`.
+    unfinished
+        Whether its results say that more can be made of the same recipe, once something is there that was missing:
+        then it is taken up again with what lies in its folder.
     played_by
         For kinds in `reads`, the name of the stage that is meant, where it is not the kind itself.
     """
@@ -90,6 +93,7 @@ class Stage:
     round: int = 0
     final: bool = True
     played_by: Mapping[str, str] = field(default_factory=dict)
+    unfinished: Callable[[Mapping[str, Any]], bool] = lambda results: False
 
     @property
     def kind(self) -> str:

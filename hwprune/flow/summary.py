@@ -12,6 +12,20 @@ LEVELS = {"float": "train", "sparse": "sparsify", "pruned": "prune", "finetuned"
           "accelerator": "simulate"}  # fmt: skip
 """Which stage measures each level's score; of several rounds of pruning the last counts."""
 
+BUILT = (
+    "backend",
+    "board",
+    "part",
+    "complete",
+    "bitstream",
+    "clock_mhz",
+    "fmax_mhz",
+    "utilisation",
+    "warnings",
+    "tools",
+)
+"""Of the results of the stage build."""
+
 
 def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
     """The summary of the stages that are finished; what is not known yet is None, and the keys are always the same.
@@ -29,7 +43,8 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
         ``params``, and ``macs`` and ``sam_ops`` of one image, before and after pruning (and after layers became SAM);
         the score by level, 0 to 1, called as its metric, ``map50`` or ``accuracy``; ``rounds`` of pruning;
         ``equivalence`` (of the RTL) and ``csim``; ``accelerator`` (clock in MHz, frames a second from simulated
-        cycles); ``seconds`` by stage; ``versions``; ``seed``.
+        cycles); ``build`` (the backend, whether there is a bitstream, what it takes of the board, its highest clock in
+        MHz, and the package for the board); ``seconds`` by stage; ``versions``; ``seed``.
     """
     results = {name: record.results for name, record in of_last_round(records).items()}
 
@@ -58,6 +73,10 @@ def summarise(records: Mapping[str, StageRecord], seed: int) -> dict[str, Any]:
             "clock_mhz": clock,
             "fps": clock * 1e6 / cycles if clock and cycles else None,
             "resources": of("compile", "resources") or total_resources(of("compile", "layers")),
+        },
+        "build": {
+            **{key: of("build", key) for key in BUILT},
+            "package": of("deploy", "package"),
         },
         "seconds": {name: record.seconds for name, record in records.items()},
         "versions": versions,

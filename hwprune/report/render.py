@@ -42,7 +42,8 @@ def render_report(run_folder: str | Path) -> Path:
     recipe_file = root / "recipe.yaml"
     recipe = load_recipe(recipe_file)
     folder = RunFolder(root)
-    *names, _ = (stage.name for stage in stages(recipe.prune.rounds))  # all but the report
+    *names, _ = (stage.name for stage in stages(recipe.prune.rounds, board=recipe.build is not None))
+    # all but the report
     every = folder.records(names)
     records, summary = of_last_round(every), summarise(every, recipe.seed)
     level, pictures = contents.pictures({name: folder.stage(record.stage) for name, record in records.items()},

@@ -89,6 +89,7 @@ def test_summary_has_its_keys_at_every_moment(folder, notes):
         "equivalence",
         "csim",
         "accelerator",
+        "build",
         "seconds",
         "versions",
         "seed",

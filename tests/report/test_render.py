@@ -7,7 +7,7 @@ from PIL import Image
 
 from hwprune.errors import UserError
 from hwprune.flow.detections import FILE, LEAST_SCORE, load_detections, save_detections
-from hwprune.flow.pipeline import STAGES
+from hwprune.flow.pipeline import stages
 from hwprune.report.contents import count
 from hwprune.report.render import render_report
 from tests.report import made_up
@@ -153,4 +153,4 @@ def test_count(number, text):
 
 
 def test_every_stage_has_a_made_up_twin():
-    assert tuple(stage.name for stage in STAGES[:-1]) == made_up.ORDER
+    assert tuple(stage.name for stage in stages()[:-1]) == made_up.ORDER

@@ -8,8 +8,10 @@ from hwprune.flow.stage import Outcome, Stage, StageContext
 from hwprune.flow.stages.export import GRAPH
 
 if TYPE_CHECKING:
+    from hwprune.accel.budget import Budget
     from hwprune.accel.design import Design
     from hwprune.accel.fifo_storage import FifoSize
+    from hwprune.recipe import CompileSettings
     from hwprune.sim.cycle.model import CycleModel
 
 
@@ -19,7 +21,6 @@ def run(context: StageContext) -> Outcome:
     from rich.console import Console
 
     from hwprune.accel.compile import Goal, compile_accelerator
-    from hwprune.accel.folding import Budget
     from hwprune.sim.cycle.sizing import TooFastError, size_fifos
 
     settings = context.recipe.compile
@@ -27,7 +28,7 @@ def run(context: StageContext) -> Outcome:
         part=settings.part,
         clock_mhz=settings.clock_mhz,
         target_fps=settings.target_fps,
-        budget=Budget(luts=settings.max_luts, dsps=settings.max_dsps, brams=settings.max_brams),
+        budget=_budget(settings),
         fifo_depth=settings.fifo_depth,
     )
     interval = None if settings.fifo_fps is None else int(settings.clock_mhz * 1e6 / settings.fifo_fps)
@@ -63,6 +64,18 @@ def run(context: StageContext) -> Outcome:
         **found,
     }
     return Outcome(tuple(accelerator.files()), results)
+
+
+def _budget(settings: "CompileSettings") -> "Budget":
+    """What the recipe names, or a share of its board where it names neither this nor a speed."""
+    from hwprune.accel.budget import Budget
+    from hwprune.board.board import load_board
+    from hwprune.board.parts import budget
+
+    given = Budget(luts=settings.max_luts, dsps=settings.max_dsps, brams=settings.max_brams)
+    if settings.board is None or settings.target_fps is not None or given.limits:
+        return given
+    return budget(load_board(settings.board), settings.share)
 
 
 def _model(design: "Design") -> "CycleModel":
