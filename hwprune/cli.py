@@ -98,8 +98,11 @@ _levels = click.option(
 def run(recipe: Path | None, out: Path | None) -> None:
     """Run all stages of RECIPE (without it, the quickstart recipe), from images to the report.
 
-    A bitstream is made only if the recipe asks for one: `compile: {board: pynq-z2}` names the board, and a section
-    `build: {}` has the stages build and deploy run before the report.
+    A bitstream is made only if the recipe asks for one:
+
+    \b
+        compile: {board: pynq-z2}     names the board
+        build: {}                     runs the stages build and deploy before the report
 
     Finished stages that nothing has changed for are kept, an interrupted one goes on where it stopped: to resume a run,
     give the same command again.

@@ -91,6 +91,19 @@ def test_traces_need_their_level_before_anything_starts(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("command", ["build", "deploy"])
+def test_a_bitstream_needs_a_board_before_anything_starts(tmp_path, command):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(TINY)
+    refused(call(command, recipe, "--out", tmp_path / "run"), "compile.board: a bitstream is for a board", "pynq-z2}")
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_makes_a_run_build_is_taught():
+    assert "{board: pynq-z2}" in call("run", "--help").output and "build: {}" in call("run", "--help").output
+    assert "hwprune build my.yaml" in call("--help").output
+
+
 @pytest.mark.parametrize(
     "arguments", [["fly"], ["run", "--fast"], ["report"], ["run", "a", "b"], ["simulate", "--level", "nonsense"]]
 )

@@ -144,6 +144,18 @@ def test_paths_are_relative_to_the_recipe(tmp_path, monkeypatch):
         (MINIMAL + "simulate: {traces: {streams: [a], frames: 4}}\n", 2, 43,
          ["simulate.traces.frames: 4 with values", "simulate.frames, 3", "traces.values to false"]),
         (MINIMAL + "compile: {fifo_depth: 16, fifo_fps: 30}\n", 2, 37, ["compile.fifo_fps: ", "compile.fifo_depth"]),
+        # boards and what is built for them
+        (MINIMAL + "compile: {board: pynqz2}\n", 2, 10, ["board 'pynqz2' is not known (did you mean pynq-z2?)"]),
+        (MINIMAL + "compile: {board: pynq-z2, part: xc7z010clg400-1}\n", 2, 10,
+         ["board pynq-z2 has the part xc7z020clg400-1, not xc7z010clg400-1; leave part out"]),
+        (MINIMAL + "compile: {board: pynq-z2, clock_mhz: 300}\n", 2, 10, ["clock_mhz 300 is more than the 250"]),
+        (MINIMAL + "compile: {board: pynq-z2, share: 1.5}\n", 2, 34, ["compile.share", "less than or equal to 1"]),
+        (MINIMAL + "compile: {share: 0.5}\n", 2, 10, ["share is that of a board: name one, board: pynq-z2"]),
+        (MINIMAL + "compile: {board: 7}\n", 2, 18, ["compile.board", "string"]),
+        (MINIMAL + "build: {}\n", 2, 8, ["build: a bitstream is for a board; name it: compile: {board: pynq-z2}"]),
+        (MINIMAL + "compile: {board: zcu104}\nbuild: {backend: openxc7}\n", 3, 18,
+         ["build.backend: openxc7 makes nothing for board zcu104 (zynq-ultrascale+); take vivado or finn"]),
+        (MINIMAL + "compile: {board: zcu104}\nbuild: {backend: vivdo}\n", 3, 18, ["did you mean vivado?"]),
         # neurons: patterns, their values, and what the layers allow
         (MINIMAL + "model:\n  neurons:\n    convX: {neuron: mac}\n", 4, 12,
          ["model.neurons.convX: names no convolution", "there are conv1, conv2"]),
@@ -347,3 +359,32 @@ def test_any_text_gives_a_recipe_or_a_message(tmp_path_factory, text):
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UserError):
         load_recipe(path)
+
+
+def test_a_board_gives_part_clock_and_goal(tmp_path):
+    recipe = load_recipe(write(tmp_path, MINIMAL + "compile: {board: zcu104}\nbuild: {}\n"))
+    goal = recipe.compile
+    assert (goal.part, goal.clock_mhz, goal.share) == ("xczu7ev-ffvc1156-2-e", 200, 0.85)
+    assert goal.target_fps is None and recipe.build.backend is None
+    said = load_recipe(
+        write(tmp_path, MINIMAL + "compile: {board: pynq-z2, clock_mhz: 80, share: 0.5, target_fps: 9}\n")
+    )
+    assert (said.compile.clock_mhz, said.compile.share, said.compile.target_fps) == (80, 0.5, 9)
+    assert load_recipe(write(tmp_path, MINIMAL)).compile.target_fps == 30
+    save_recipe(tmp_path / "saved.yaml", recipe)
+    assert load_recipe(tmp_path / "saved.yaml").compile == goal
+
+
+def test_a_board_of_ones_own_lies_beside_the_recipe_and_counts_by_what_it_says(tmp_path, monkeypatch):
+    from importlib.resources import files
+
+    text = (files("hwprune") / "boards" / "pynq-z2.toml").read_text()
+    (tmp_path / "mine.toml").write_text(text)
+    path = write(tmp_path, MINIMAL + "compile: {board: mine.toml}\n")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    recipe = load_recipe(path)
+    assert recipe.compile.board == str(tmp_path.resolve() / "mine.toml")
+    before = recipe.on_which_depends("compile")["compile"]
+    (tmp_path / "mine.toml").write_text(text.replace("luts = 53200", "luts = 53000"))
+    assert load_recipe(path).on_which_depends("compile")["compile"] != before

@@ -369,6 +369,8 @@ class Twin:
         for path in self.files["sources_1"]:
             text = re.sub(r"//[^\n]*", "", path.read_text())
             for name in re.findall(r'"([^"\n]*\.(?:dat|mem|hex)|[^"\n]*/[^"\n]*)"', text):
+                if "%" in name:  # a format: its directory comes as a parameter, which is looked at
+                    continue
                 self._must(Path(name).is_absolute(), f"{path}: memory file {name} is relative to who knows what")
                 there = Path(name).is_file() or list(Path(name).parent.glob(Path(name).name + "*.dat"))
                 self._must(there, f"{path}: memory file {name} does not exist")
