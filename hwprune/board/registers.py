@@ -111,7 +111,7 @@ def register_map(outputs: int) -> tuple[Register, ...]:
                 Bits("write_slave", 2, 1, "a write was answered by SLVERR"),
                 Bits("write_decode", 3, 1, "a write was answered by DECERR"),
                 Bits("unaligned", 4, 1, "a command was refused: an address is no multiple of the bytes of a word"),
-                Bits("overflow", 5, 1, "a command was refused: the queue was full, or a reset was under way"),
+                Bits("overflow", 5, 1, "a command was refused: the queue was full"),
                 Bits("no_frames", 6, 1, "a command was refused: `frames` was 0"),
             ),
         ),

@@ -7,7 +7,6 @@ The top is plain Verilog, for Vivado refers to no SystemVerilog module from a bl
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -344,12 +343,3 @@ def _interface(name: str, signals: tuple[tuple[str, str, int], ...], outward: st
         lines.append(f'    (* X_INTERFACE_INFO = "xilinx.com:interface:aximm:1.0 {name} {signal.upper()}" *)')
         lines.append(f"    {way} wire{width} {name}_{signal},")
     return lines
-
-
-def read_registers(folder: Path | str) -> dict:
-    """`registers.json` of a folder that `write_shell` wrote."""
-    path = Path(folder) / REGISTERS
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); build anew") from error
