@@ -1,7 +1,7 @@
 // What the host asks for over the serial line is done here: serial_pkg.sv has the protocol. STATUS replies
 //   magic (2)  version (1)  flags (1)  design (4)  input: bytes of a beat (2), beats of a frame (4), beats loaded (4)
-//   cycles of the first frame (4)  cycles of all frames (4)  outputs (2)  for each output: bytes of a beat (2), beats of a frame (4)
-// Flags: 0 a run is under way, 1 an output offered a beat beyond its frames, 2 a byte without a stop bit came, 3 a request broke off.
+//   cycles of the first frame (4)  cycles of all frames (4)  outputs (2)  for each: bytes of a beat (2), beats of a frame (4)
+// Flags: 0 a run is under way, 1 an output offered a beat beyond its frames, 2 a byte had no stop bit, 3 a request broke off.
 // Cycles are from the first input beat that the accelerator took to the last output beat of the frame.
 module serial_port
     import serial_pkg::*;
@@ -195,7 +195,8 @@ module serial_port
             end
             DECIDE: begin
                 status       <= refused;
-                reply_length <= refused != OK ? '0 : operation == OP_READ ? read_bytes : operation == OP_STATUS ? 16'(STATUS_BYTES) : '0;
+                reply_length <= refused != OK ? '0 : operation == OP_READ ? read_bytes :
+                                operation == OP_STATUS ? 16'(STATUS_BYTES) : '0;
                 crc          <= 16'hFFFF;
                 settle       <= '0;
                 selected     <= read_output[OUTPUT_BITS-1:0];

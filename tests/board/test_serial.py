@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hwprune.accel.design import load_design
 from hwprune.board import serial_host
-from hwprune.board.ecp5_rtl import adapt_for_ecp5
+from hwprune.board.inferred_rtl import ECP5, SHIFT_IN_RAM, adapt_sources
 from hwprune.board.serial_host import LineError, SerialBoard
 from hwprune.board.serial_shell import write_serial_shell
 from hwprune.board.shell import design_checksum
@@ -21,7 +21,6 @@ from tests.board.serial_line import build_line, line
 from tests.board.serial_nets import SIZE, compiled
 
 CLOCK_MHZ, BAUD = 25, 3_125_000  # eight cycles a bit: what the line does is the same at any rate
-DEFINES = ("SHIFT_IN_RAM",)
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +29,8 @@ def net(tmp_path_factory):
     folder = tmp_path_factory.mktemp("serial")
     network, accelerator = compiled(folder)
     shell = write_serial_shell(accelerator.design, CLOCK_MHZ, folder / "shell", baud=BAUD)
-    extra = [shell.folder / file for file in adapt_for_ecp5(shell.folder)]
-    program = build_line(shell.top, [*extra, *shell.sources], folder / "line", DEFINES)
+    extra = [shell.folder / file for file in adapt_sources(shell.folder, ECP5)]
+    program = build_line(shell.top, [*extra, *shell.sources], folder / "line", [SHIFT_IN_RAM])
     return network, accelerator, shell, program
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hwprune.accel.design import Design
 from hwprune.board.board import Board
-from hwprune.board.ecp5_rtl import DEFINES, adapt_for_ecp5
+from hwprune.board.inferred_rtl import ECP5, SHIFT_IN_RAM, adapt_sources
 from hwprune.board.report import BuildReport, Resource, Use
 from hwprune.board.serial_shell import write_serial_shell
 from hwprune.board.yosys import SLANG, yosys
@@ -66,7 +66,7 @@ def build(design: Design, board: Board, clock_mhz: float, folder: Path, tell: Ca
     with scratch_folder(folder / TOP) as scratch:
         tell("write the sources")
         shell = write_serial_shell(design, clock_mhz, scratch)
-        sources = [*adapt_for_ecp5(scratch), *shell.files]
+        sources = [*adapt_sources(scratch, ECP5), *shell.files]
         write_text(scratch / f"{TOP}.v", _clock_and_pins(board, clock_mhz, scratch))
         write_text(scratch / f"{TOP}.lpf", constraints(board))
         tell("synthesise (Yosys)")
@@ -140,7 +140,7 @@ def synthesise(
     """
     # The modules that `plain` holds are known to its reader alone, and it knows nothing of those of the others.
     below = f"--top {top}" if not plain else "--top serial_shell"
-    script = [f"{SLANG} -D SYNTHESIS {DEFINES} {below} {' '.join(sources)}"]
+    script = [f"{SLANG} -D SYNTHESIS -D {SHIFT_IN_RAM} {below} {' '.join(sources)}"]
     if plain:
         script += ["read_verilog -lib +/ecp5/cells_bb.v", f"read_verilog {' '.join(plain)}"]
     script += [

@@ -1,9 +1,11 @@
-"""FINN's RTL as Lattice's ECP5 wants it: its cells are Xilinx's, and its memories and multipliers have other shapes.
+"""FINN's RTL without cells of a vendor: Yosys infers multipliers, memories and shift registers itself.
 
-What is substituted keeps values and cycles; the adapted sources are what the tests simulate.
+`read_slang` drops the parameters of cells that it does not know, so a DSP48 or a LUT6_2 that the sources place would
+lose its configuration; and Lattice's ECP5 has other cells. What is substituted keeps values and cycles.
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from hwprune.accel.rtllib import Adaptation, adapt_text
@@ -11,17 +13,7 @@ from hwprune.accel.sources import rtl_dir
 from hwprune.accel.stitch import SOURCES
 from hwprune.board import for_yosys
 
-DEFINES = "-D SHIFT_IN_RAM"
-"""For `read_slang`: LUTs of this part are no shift registers."""
-MULTIPLIER_BITS = 18
-
-ADAPTATIONS = (
-    Adaptation(
-        "mvu/mvu.sv",
-        r"A_WIDTH = 25 \+ 2\*\(VERSION > 1\);",
-        f"A_WIDTH = {MULTIPLIER_BITS};",
-        "the width of a DSP48's multiplier; with MULT18X18D three products of 4 bits share one instead of four",
-    ),
+INFERRED = (
     Adaptation(
         "mvu/mvu.sv",
         r"localparam bit  BEHAVIORAL =\n",
@@ -29,9 +21,21 @@ ADAPTATIONS = (
         "the choice between Xilinx's DSP cells and their description, which Yosys maps to multipliers of the part",
     ),
 )
+ECP5 = (
+    *INFERRED,
+    Adaptation(
+        "mvu/mvu.sv",
+        r"A_WIDTH = 25 \+ 2\*\(VERSION > 1\);",
+        "A_WIDTH = 18;",
+        "the width of a DSP48's multiplier; with MULT18X18D three products of 4 bits share one instead of four",
+    ),
+)
+"""By part."""
+SHIFT_IN_RAM, SHIFT_IN_LUTS = "SHIFT_IN_RAM", "YOSYS_SRL"
+"""Macros of `dynamic_srl.sv`: LUTs of ECP5 are no shift registers, those of 7-series parts are."""
 
 
-def adapt_for_ecp5(folder: Path) -> list[str]:
+def adapt_sources(folder: Path, adaptations: Sequence[Adaptation]) -> list[str]:
     """Adapt the sources of a design that were copied to a folder.
 
     Returns
@@ -44,7 +48,7 @@ def adapt_for_ecp5(folder: Path) -> list[str]:
     UserError
         If a file is not the one expected: another version of FINN.
     """
-    for adaptation in (*for_yosys.ADAPTATIONS, *ADAPTATIONS):
+    for adaptation in (*for_yosys.ADAPTATIONS, *adaptations):
         path = folder / for_yosys.LIBRARY / adaptation.file
         if path.is_file():
             path.write_text(adapt_text(path.read_text(), adaptation))
