@@ -11,8 +11,7 @@ module shell_body #(
     parameter int unsigned              OUTPUTS      = 1,
     parameter logic [OUTPUTS-1:0][31:0] OUT_BYTES    = {OUTPUTS{32'd1}},
     parameter logic [OUTPUTS-1:0][31:0] OUT_BEATS    = {OUTPUTS{32'd1}},
-
-    localparam int unsigned OUT_BITS = 8 * bytes_below(OUTPUTS)
+    parameter int unsigned              OUT_BITS     = 8    // of a beat of all outputs together
 ) (
     input  logic                    aclk,
     input  logic                    aresetn,
@@ -73,6 +72,10 @@ module shell_body #(
         bytes_below = 0;
         for (int unsigned i = 0; i < which; i++) bytes_below += OUT_BYTES[i];
     endfunction
+
+    if (OUT_BITS != 8 * bytes_below(OUTPUTS)) begin : g_check
+        $error("shell_body: OUT_BITS=%0d has to be %0d, as OUT_BYTES say", OUT_BITS, 8 * bytes_below(OUTPUTS));
+    end
 
     localparam int unsigned SHIFT       = $clog2(WORD_BYTES);
     localparam int unsigned ADDR_BITS   = ADDRESS_BITS - SHIFT;

@@ -133,8 +133,13 @@ module shell_control
         cause_set[INTERRUPT_ERROR] = |error_set;
     end
 
-    wire [ERROR_BITS-1:0]     error_kept = error & ~ERROR_BITS'(cleared(ERROR));
-    wire [INTERRUPT_BITS-1:0] cause_kept = cause & ~INTERRUPT_BITS'(cleared(INTERRUPT));
+    logic [ERROR_BITS-1:0]     error_kept;
+    logic [INTERRUPT_BITS-1:0] cause_kept;
+
+    always_comb begin
+        error_kept = error & ~ERROR_BITS'(cleared(ERROR));
+        cause_kept = cause & ~INTERRUPT_BITS'(cleared(INTERRUPT));
+    end
 
     always_ff @(posedge aclk) begin
         if (!ap_rst_n) begin

@@ -274,6 +274,7 @@ def _top_text(design: Design, board: Board, max_burst: int, design_id: int) -> s
         "OUTPUTS": len(sinks),
         "OUT_BYTES": _side_by_side(f"32'd{stream.bits // 8}" for stream in sinks),
         "OUT_BEATS": _side_by_side(f"32'd{stream.beats}" for stream in sinks),
+        "OUT_BITS": sum(stream.bits for stream in sinks),
     }
     body = {"aclk": "aclk", "aresetn": "aresetn"}
     body |= {f"control_{name}": f"s_axi_control_{name}" for name, _, _ in _LITE}

@@ -31,6 +31,7 @@ REFUSED = [
     ("shell_read", {"BUFFER": 16}, "BUFFER=16 has to hold two bursts"),
     ("shell_collect", {"BUFFER": 8}, "BUFFER=8 has to hold a burst"),
     ("shell_write", {"MAX_BURST": 256, "WORD_BYTES": 32}, "a burst of MAX_BURST=256 words at most 4096 bytes"),
+    ("shell_body", {"OUT_BITS": 16}, "OUT_BITS=16 has to be 8"),
     ("shell_control", {"ADDRESS_BITS": 24}, "ADDRESS_BITS=24 from 32 to 64"),
     ("shell_reset", {"CYCLES": 1}, "CYCLES=1 is below 2"),
 ]
