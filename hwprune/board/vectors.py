@@ -10,7 +10,7 @@ import numpy as np
 
 from hwprune.accel.design import Design
 from hwprune.sim.golden import golden_streams
-from hwprune.sim.streams import pack
+from hwprune.sim.streams import element_type, pack
 
 if TYPE_CHECKING:
     from hwprune.quant.integer import IntegerNetwork
@@ -46,3 +46,13 @@ def frames(
         for sink in design.outputs:
             made[sink.name] = pack(values[origin[sink.tensor]], sink.datatype, sink.folded_shape).tobytes()
         yield made
+
+
+def masks(design: Design) -> dict[str, bytes]:
+    """Of each output, a frame whose bits are 1 where they count: what fills up a beat to bytes may be anything."""
+    made = {}
+    for sink in design.outputs:
+        bits, signed = element_type(sink.datatype)
+        every = np.full(sink.folded_shape, -1 if signed else (1 << bits) - 1, np.int64 if signed else np.uint64)
+        made[sink.name] = pack(every, sink.datatype, sink.folded_shape).tobytes()
+    return made

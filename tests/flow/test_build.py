@@ -170,6 +170,10 @@ def test_the_package(compiled, tmp_path, tools):
         laid_out = unpack(beats, "UINT8", registers["input"]["folded_shape"]).reshape(*SIZE, 3)
         assert np.array_equal(laid_out, image.permute(1, 2, 0).numpy())
         stream = registers["outputs"][0]
+        mask = np.frombuffer(content["vectors/out0_V.mask"], np.uint8)
+        bits = int(stream["datatype"].removeprefix("INT"))
+        assert int(np.unpackbits(mask).sum()) == bits * int(np.prod(stream["normal_shape"])) and len(mask) == len(sums)
+        assert not (np.frombuffer(sums, np.uint8) & ~mask).any()
         beats = np.frombuffer(sums, np.uint8).reshape(-1, stream["beat_bytes"])
         integers = unpack(beats, stream["datatype"], stream["folded_shape"]).reshape(stream["normal_shape"])
         with torch.no_grad():

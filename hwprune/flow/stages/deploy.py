@@ -61,14 +61,14 @@ def _built(folder: Path, report: "BuildReport", name: str) -> dict[str, Path]:
 def _vectors(context: StageContext, network: "IntegerNetwork", accelerator: "Accelerator") -> dict[str, bytes]:
     import numpy as np
 
-    from hwprune.board.vectors import FOLDER, frames
+    from hwprune.board.vectors import FOLDER, frames, masks
     from hwprune.data.dataset import open_dataset
     from hwprune.flow.bars import bar
 
     val = open_dataset(context.recipe.data).val
     count = min(context.recipe.build.vectors if context.recipe.build else 2, len(val))
     pixels = np.stack([val[i][0].numpy() for i in range(count)])
-    made = {}
+    made = {f"{FOLDER}/{stream}.mask": data for stream, data in masks(accelerator.design).items()}
     with bar("test vectors", count) as update:
         for number, streams in enumerate(frames(network, accelerator.design, accelerator.origin, pixels)):
             made |= {f"{FOLDER}/{number}/{stream}.bin": data for stream, data in streams.items()}
@@ -127,10 +127,11 @@ def _readme(name: str, report: "BuildReport", files: list[str]) -> str:
             *told,
             "| `vectors/N/STREAM.bin` | bytes of a validation image as they go into memory (`in...`), and of what must "
             "come out (`out...`) |",
+            "| `vectors/STREAM.mask` | the bits of an output that count are 1; others only fill up bytes |",
             "| `SHA256SUMS` | `sha256sum -c SHA256SUMS` tells whether all came through whole |",
             "",
             "To see that the board computes what the network computes: load the bitstream, give it `vectors/0/in*.bin` "
-            "and compare what it leaves in memory with `vectors/0/out*.bin`, byte by byte.",
+            "and compare what it leaves in memory with `vectors/0/out*.bin`, where the bits of the mask are 1.",
             "",
         ]
     )
