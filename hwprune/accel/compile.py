@@ -76,6 +76,8 @@ def compile_accelerator(
     from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
     from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
 
+    from hwprune.accel.operators.mvau import choose_cores
+
     _quieten()
     operators.register()
     progress("lower to hardware operators")
@@ -84,6 +86,7 @@ def compile_accelerator(
     _require_rtl(model)
     for node in model.get_nodes_by_op_type("SAMVAU_rtl"):
         getCustomOp(node).minimize_weight_bit_width(model)
+    choose_cores(model, goal.part)
     progress("fold")
     if goal.target_cycles is None:
         fold_to_budget(model, goal.budget, goal.part)

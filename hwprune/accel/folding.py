@@ -32,11 +32,18 @@ def fold_to_cycles(model: ModelWrapper, cycles: int) -> None:
     units = [node for node in model.graph.node if node.op_type in _UNITS]
     others = [node for node in model.graph.node if node.op_type not in _UNITS]
     for node in units:
-        _fold(node, cycles, _UNITS[node.op_type](node, _channels(model, node)), [])
+        _fold(node, cycles, fold_options(model, node), [])
     folded = {node.name for node in units}
     for node in others:
-        _fold(node, cycles, _options(node), _neighbours(model, node, folded))
+        _fold(node, cycles, fold_options(model, node), _neighbours(model, node, folded))
         folded.add(node.name)
+
+
+def fold_options(model: ModelWrapper, node: NodeProto) -> Iterable[dict[str, int]]:
+    """The folds of an operator as values of its attributes, cheapest first; the last is the fastest."""
+    if node.op_type in _UNITS:
+        return _UNITS[node.op_type](node, _channels(model, node))
+    return _options(node)
 
 
 def fold_to_budget(model: ModelWrapper, budget: Budget, part: str) -> int:
@@ -79,8 +86,9 @@ def resources(model: ModelWrapper, part: str) -> dict[str, int]:
 
 def node_resources(node: NodeProto, part: str) -> dict[str, int]:
     """FINN's estimate for one operator, completed where it has none, with the keys of `resources`."""
-    estimate = getCustomOp(node).node_res_estimation(part)
-    if node.op_type == "MVAU_rtl":
+    operator = getCustomOp(node)
+    estimate = operator.node_res_estimation(part)
+    if node.op_type == "MVAU_rtl" and not operator.own:
         estimate = {**estimate, "LUT": mvau_luts(node)}
     names = {"lut": "LUT", "dsp": "DSP", "bram18": "BRAM_18K", "uram": "URAM"}
     return {key: math.ceil(estimate.get(name, 0)) for key, name in names.items()}

@@ -73,8 +73,8 @@ def mvau_folds(attribute: Callable[[str], Any], channels: int, factor_bits: int)
     factor_bits
         Of the wider factor.
     """
-    # A DSP slice holds the products of several PE with one input: four of 4 bits, two of more.
-    lanes = 4 if factor_bits <= 4 else 2
+    # A DSP slice holds the products of several PE with one input: three of 4 bits, two of more.
+    lanes = 3 if factor_bits <= 4 else 2
 
     def cost(fold: tuple[int, int]) -> tuple[float, int, int]:
         pe, simd = fold

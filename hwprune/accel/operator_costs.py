@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from hwprune.accel.folds import common_divisors, folds, misfits, mvau_folds, samvau_folds
 from hwprune.accel.operators import units
+from hwprune.accel.operators.mac_unit import MacUnit
 from hwprune.accel.operators.pooling import pool_stages
 from hwprune.accel.operators.resources import is_block_rom
 from hwprune.accel.windows import WindowShape
@@ -41,7 +42,7 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)
 class Mvau:
-    """A matrix-vector unit (``matrixvectoractivation.py``, ``rtl/matrixvectoractivation_rtl.py``)."""
+    """Our matrix-vector unit with its products in DSP slices (`hwprune.accel.operators.mvau`)."""
 
     op: ClassVar[str] = "MVAU_rtl"
     vectors: int
@@ -59,11 +60,16 @@ class Mvau:
         return [_unit_choice(self, pe, simd) for pe, simd in pairs]
 
     def amounts(self, choice: Choice) -> Amounts:
-        """`bram_estimation` and `dsp_estimation`; the weights stream from block RAM."""
-        words = self.inputs * self.outputs // (choice.pe * choice.simd)
-        luts = units.mvau_luts(choice.pe, choice.simd, max(self.input_bits, self.weight_bits), self.sum_bits)
-        dsps = math.ceil(choice.pe / 4) * choice.simd
-        return Amounts(math.ceil(luts), dsps, _weight_bram18(words, choice.pe * choice.simd * self.weight_bits))
+        """LUTs, DSP slices and block RAMs, the weights' ROM included."""
+        unit = MacUnit(
+            pe=choice.pe,
+            simd=choice.simd,
+            beats=self.inputs // choice.simd,
+            folds=self.outputs // choice.pe,
+            **{name: getattr(self, name) for name in ("input_bits", "weight_bits", "sum_bits")},
+        )
+        blocks = is_block_rom(*unit.rom_shape)
+        return Amounts(unit.luts(blocks), unit.dsps, unit.bram18(blocks))
 
 
 @dataclass(frozen=True)
@@ -105,19 +111,6 @@ class Samvau:
 def _unit_choice(unit: Mvau | Samvau, pe: int, simd: int) -> Choice:
     cycles = unit.vectors * (unit.inputs // simd) * (unit.outputs // pe)
     return Choice(pe, simd, False, cycles, simd, pe)
-
-
-def _weight_bram18(words: int, bits: int) -> int:
-    """``MVAU.bram_estimation``."""
-    if bits <= 2:
-        return math.ceil(words * bits / 16384)
-    if bits <= 4:
-        return math.ceil(words / 4096)
-    if bits <= 9:
-        return math.ceil(words / 2048)
-    if bits <= 18 or words > 512:
-        return math.ceil(words / 1024) * math.ceil(bits / 18)
-    return math.ceil(bits / 36)
 
 
 @dataclass(frozen=True)

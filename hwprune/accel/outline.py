@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from onnx import NodeProto
     from qonnx.core.modelwrapper import ModelWrapper
 
-TIMING_TEXTS = ("ram_style", "form", "backend")
+TIMING_TEXTS = ("ram_style", "form", "backend", "core")
 """Node attributes in words that an operator's timing may depend on."""
 CORES = {"DSP48E1": 1, "DSP48E2": 2, "DSP58": 3}
 """VERSION of FINN's matrix-vector core for a part's DSP slices (``MVAU_rtl``)."""
@@ -71,7 +71,7 @@ class Node:
 
     @property
     def has_weight_memory(self) -> bool:
-        return self.op_type in ("MVAU_rtl", "VVAU_rtl")
+        return self.op_type in ("MVAU_rtl", "VVAU_rtl") and self.attribute("core", "finn") == "finn"
 
     def attribute(self, name: str, default: object) -> object:
         """Value of a node attribute; the default where the operator has no such attribute."""
@@ -184,7 +184,7 @@ def _describe(node: Node, streams: dict[str, Stream], part: str | None) -> Opera
         if kind in ("i", "ints") or name in TIMING_TEXTS or (kind == "s" and name.endswith("DataType")):
             value = node.op.get_nodeattr(name)
             attributes[name] = value if isinstance(value, str) else np.asarray(value).tolist()
-    if node.op_type == "SAMVAU_rtl":  # what `auto` comes to depends on its weights
+    if node.op_type == "SAMVAU_rtl" or attributes.get("core", "finn") != "finn":  # what `auto` comes to
         attributes["ram_style"] = "block" if node.op.in_block_ram else "distributed"
     if node.op_type == "MVAU_rtl" and part is not None:
         from finn.util.basic import get_dsp_block

@@ -119,7 +119,7 @@ def _read_node(model: ModelWrapper, node: NodeProto) -> _Node:
 
 def _with_core(operator: Operator, node: _Node) -> Operator:
     """With the DSP slice that a core was generated for, which no node attribute tells: ``dsp_version``."""
-    if node.op_type != "MVAU_rtl":
+    if node.op_type != "MVAU_rtl" or not node.has_weight_memory:
         return operator
     version = DSP_VERSION.search((node.code / f"{node.module}_wrapper.v").read_text())
     known = {**operator.attributes, "dsp_version": int(version[1]) if version else 0}

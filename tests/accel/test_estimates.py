@@ -30,5 +30,5 @@ def test_luts_of_a_matrix_vector_unit(unit, luts):
     node = helper.make_node("MVAU_rtl", ["x", "w"], ["y"], domain="finn.custom_op.fpgadataflow.rtl", PE=pe, SIMD=simd,
                             MW=8 * simd, MH=8 * pe, inputDataType=f"UINT{input_bits}",
                             weightDataType=f"INT{weight_bits}", outputDataType=f"INT{sum_bits}",
-                            accDataType=f"INT{sum_bits}")  # fmt: skip
+                            accDataType=f"INT{sum_bits}", core="finn")  # fmt: skip
     assert mvau_luts(node) == pytest.approx(luts, rel=0.13)

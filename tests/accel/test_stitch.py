@@ -226,7 +226,8 @@ def no_code(model):
 
 
 def no_memory_file(model):
-    (code_of(model, "MVAU_rtl") / "memblock.dat").unlink()
+    (memory,) = code_of(model, "MVAU_rtl").glob("*.dat")
+    memory.unlink()
 
 
 def no_threshold_file(model):
@@ -253,7 +254,7 @@ def stray_port(model):
 
 def twin_module(model):
     (source,) = code_of(model, "StreamingFIFO_rtl").glob("*.v")
-    source.write_text(source.read_text() + "\nmodule add_multi; endmodule\n")
+    source.write_text(source.read_text() + "\nmodule adder_tree; endmodule\n")
 
 
 def writable_weights(model):
@@ -265,13 +266,13 @@ def writable_weights(model):
     [
         (no_rtl, "MVAU_hls has no RTL"),
         (no_code, "Thresholding_rtl_0: no generated code"),
-        (no_memory_file, r"MVAU_rtl_0: memory file .*memblock\.dat"),
+        (no_memory_file, r"MVAU_rtl_0: memory file .*_weights\.dat"),
         (no_threshold_file, "Thresholding_rtl_0: memory file"),
         (no_source, "is not there"),
         (second_reader, "2 readers"),
         (other_width, "insert a width converter"),
         (stray_port, "nothing drives input mystery"),
-        (twin_module, "module add_multi"),
+        (twin_module, "module adder_tree"),
         (writable_weights, "runtime_writeable_weights=1"),
     ],
 )

@@ -61,7 +61,8 @@ MVAU_SHAPES = (
 def mvau_cases(rng: np.random.Generator, count: int) -> list[Instance]:
     """Chosen folds first, then any."""
     shapes = [*MVAU_SHAPES, *[None] * count][:count]
-    return [mvau(rng, f"mvau_{k}", most_vectors=20, shape=shape) for k, shape in enumerate(shapes)]
+    cores = [[None, "dsp", "finn", "dsp", "lut"][k % 5] for k in range(count)]
+    return [mvau(rng, f"mvau_{k}", 20, shape, core) for k, (shape, core) in enumerate(zip(shapes, cores, strict=True))]
 
 
 # SAMVAU_rtl

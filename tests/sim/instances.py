@@ -77,14 +77,16 @@ def some_type(rng, most=9):
     return f"{rng.choice(['INT', 'UINT'])}{rng.integers(2, most)}"
 
 
-def mvau(rng, name, most_vectors=5, shape=None):
-    """``shape``: MW, MH, SIMD and PE, in the place of random ones."""
+def mvau(rng, name, most_vectors=5, shape=None, core=None):
+    """``shape``: MW, MH, SIMD and PE, in the place of random ones; ``core``: one of those of MVAU_rtl, else any."""
     mw, mh, vectors = (int(v) for v in rng.integers(1, [25, 9, most_vectors + 1]))
     mw, mh, simd, pe = shape or (mw, mh, divisor(rng, mw), divisor(rng, mh))
     x, w = some_type(rng), f"INT{rng.integers(2, 9)}"
     seen, weights = integers(rng, x, (FRAMES * vectors, mw)), integers(rng, w, (mw, mh))
     node = operator("MVAU_rtl", inputs=2, name=name, MW=mw, MH=mh, SIMD=simd, PE=pe,
                     inputDataType=x, weightDataType=w, outputDataType="INT22", accDataType="INT22", noActivation=1,
+                    core=core or str(rng.choice(["dsp", "lut", "finn"])),
+                    ram_style=str(rng.choice(["auto", "distributed", "block"])),
                     numInputVectors=[1, vectors, 1]).onnx_node  # fmt: skip
     return instance(node, [seen], [seen @ weights], {"i1": weights})
 

@@ -1,5 +1,5 @@
-"""FINN operators with RTL of our own: SAM; pool, upsampling, concat and fork, which FINN has in HLS only; and width
-converters, in which FINN wastes LUTs and cycles."""
+"""FINN operators with RTL of our own: SAM; pool, upsampling, concat and fork, which FINN has in HLS only; width
+converters and matrix-vector units, for which FINN takes many more LUTs."""
 
 from hwprune.errors import UserError
 
@@ -24,6 +24,7 @@ def register() -> None:
     from hwprune.accel.operators.concat import StreamingConcat_rtl
     from hwprune.accel.operators.duplicate import DuplicateStreams_rtl
     from hwprune.accel.operators.maxpool2d import MaxPool2d, MaxPool2d_rtl
+    from hwprune.accel.operators.mvau import MVAU_rtl
     from hwprune.accel.operators.samvau import SAMVAU
     from hwprune.accel.operators.samvau_hls import SAMVAU_hls
     from hwprune.accel.operators.samvau_rtl import SAMVAU_rtl
@@ -42,6 +43,7 @@ def register() -> None:
         DuplicateStreams_rtl,
         SAMVAU_rtl,
         StreamingDataWidthConverter_rtl,
+        MVAU_rtl,
     ):
         rtl.register_custom_op(operator)
         # Where FINN has an operator of the name, QONNX may have looked it up already, and keeps what it found.

@@ -8,6 +8,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 
 from hwprune.accel.operators import resources
 from hwprune.accel.operators.backend import StreamRTL
+from hwprune.accel.operators.literals import packed_literal, rom_text
 from hwprune.accel.operators.samvau import SAMVAU, Codes
 from hwprune.accel.operators.units import SamUnit
 from hwprune.files import write_text
@@ -61,7 +62,7 @@ class SAMVAU_rtl(StreamRTL, SAMVAU):  # noqa: N801 - SpecializeLayers looks for 
             "OUT_BITS": self.get_output_datatype().bitwidth(),
             "CODES": f'"./{self.get_verilog_top_module_name()}_codes.dat"',
             "BLOCK": f"1'b{int(self.in_block_ram)}",
-            "BIAS": _literal(self.bias(self.loaded), self.get_output_datatype().bitwidth()),
+            "BIAS": packed_literal(self.bias(self.loaded), self.get_output_datatype().bitwidth()),
         }
 
     def bias(self, codes: Codes) -> NDArray:
@@ -87,11 +88,7 @@ class SAMVAU_rtl(StreamRTL, SAMVAU):  # noqa: N801 - SpecializeLayers looks for 
             group = self.get_nodeattr("group")
             repeated = np.repeat(codes.sign < 0, group, axis=1)[:, :: min(group, simd)]
             fields.append(repeated.reshape(folds, pe, beats, -1).astype(np.int64))
-        # Within a word the first element is lowest; a line has its highest digit first.
-        bits = np.concatenate(fields, axis=-1).transpose(0, 2, 1, 3).reshape(folds * beats, -1).astype(np.uint8)
-        digits = -(-bits.shape[1] // 4)
-        octets = np.packbits(bits, axis=1, bitorder="little")[:, ::-1]
-        return "".join(f"{row.tobytes().hex()[-digits:]}\n" for row in octets)
+        return rom_text(np.concatenate(fields, axis=-1).transpose(0, 2, 1, 3).reshape(folds * beats, -1))
 
     @property
     def unit(self) -> SamUnit:
@@ -129,11 +126,3 @@ class SAMVAU_rtl(StreamRTL, SAMVAU):  # noqa: N801 - SpecializeLayers looks for 
     def lut_estimation(self, fpgapart: str) -> int:
         """LUTs."""
         return self.unit.luts(self.in_block_ram)
-
-
-def _literal(values: NDArray, bits: int) -> str:
-    """A packed array of numbers as a Verilog constant, the first one lowest."""
-    words = [int(value) & (1 << bits) - 1 for value in values]
-    if len(set(words)) == 1:
-        return f"{{{len(words)}{{{bits}'d{words[0]}}}}}"
-    return "{" + ", ".join(f"{bits}'d{word}" for word in reversed(words)) + "}"

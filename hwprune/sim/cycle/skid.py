@@ -30,14 +30,14 @@ def enter(s, place, cycle):
 
 
 @inlined
-def room(m, queue, s, place):
-    """First cycle from which the next beat may enter, or UNKNOWN; after `flush`."""
+def room(m, queue, s, place, words=2):
+    """First cycle from which the next beat may enter, or UNKNOWN; after `flush`. A register is a buffer of one word."""
     n = s[place + ENTERED]
-    if n < 2:
+    if n < words:
         return 0
-    if m.queues[queue, PUSHED] < n - 1:
+    if m.queues[queue, PUSHED] <= n - words:
         return UNKNOWN
-    return push(m, queue, n - 2, 0) + 1
+    return push(m, queue, n - words, 0) + 1
 
 
 @inlined

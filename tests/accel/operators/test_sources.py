@@ -34,6 +34,12 @@ REFUSED = [
     ("adder_tree", {"N": 1}, "N=1 has to be at least 2"),
     ("vector_replay", {"PASSES": 0}, "PASSES=0"),
     ("rom", {"DEPTH": 0}, "DEPTH=0"),
+    ("mvau", {"SIMD": 3}, "SIMD=3 does not divide MW=8"),
+    ("mvau", {"PE": 4}, "PE=4 does not divide MH=2"),
+    ("mvau", {"W_BITS": 1}, "W_BITS=1 at least 2"),
+    ("mvau", {"CHAIN": 5}, "CHAIN=5 1 to SIMD=4"),
+    ("dsp_chain", {"STEP": 9}, "STEP=9 is less than LANE_BITS=10"),
+    ("lut_products", {"N": 0}, "N=0"),
     ("width_converter", {"IN_BITS": 0}, "IN_BITS=0"),
     ("width_converter", {"IN_BITS": 16}, "IN_BITS=16 and OUT_BITS=16"),
 ]

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from qonnx.custom_op.registry import getCustomOp
 
 pytest.importorskip("pyosys", reason="pyosys is not installed: no synthesis")
 
@@ -12,6 +13,7 @@ from hwprune.accel import operators
 from hwprune.board.yosys import yosys
 from tests.accel.operators.cases import operator
 from tests.accel.operators.sam_cases import make
+from tests.sim.instances import instance
 
 PART = "xc7z020clg400-1"
 
@@ -67,6 +69,15 @@ SAM_UNITS = {
 }
 
 
+MAC_UNITS = {
+    "mac_4x4": dict(MW=144, MH=24, SIMD=9, PE=6, core="dsp"),
+    "mac_block": dict(MW=288, MH=48, SIMD=12, PE=4, core="dsp", ram_style="block"),
+    "mac_parallel": dict(MW=9, MH=4, SIMD=9, PE=2, core="dsp"),
+    "mac_8x8": dict(MW=27, MH=8, SIMD=9, PE=4, core="dsp", inputDataType="UINT8", weightDataType="INT8"),
+    "mac_in_luts": dict(MW=144, MH=24, SIMD=9, PE=3, core="lut"),
+}
+
+
 @pytest.fixture(scope="module")
 def synthesised(tmp_path_factory):
     """For each design its operator and Yosys's cells by type; one process for all, for its start takes the longest."""
@@ -87,13 +98,22 @@ def synthesised(tmp_path_factory):
         wrapped[name] = case.op
         case.op.set_nodeattr("code_gen_dir_ipgen", str(folder))
         case.op.generate_hdl(case.model, PART, 10)
+    for name, settings in MAC_UNITS.items():
+        types = dict(inputDataType="UINT4", weightDataType="INT4", outputDataType="INT16", accDataType="INT16")
+        made = operator("MVAU_rtl", inputs=2, name=name, noActivation=1, **{**types, **settings})
+        high = 1 << made.get_input_datatype(1).bitwidth() - 1
+        weights = {"i1": rng.integers(-high, high, (settings["MW"], settings["MH"]))}
+        model = instance(made.onnx_node, [None], [None], weights).model
+        op = wrapped[name] = getCustomOp(model.graph.node[0])
+        op.set_nodeattr("code_gen_dir_ipgen", str(folder))
+        op.generate_hdl(model, PART, 10)
     for name, op in wrapped.items():
         script += [
             "design -reset",
             f"read_slang --threads 1 --ignore-assertions --keep-hierarchy --top {name} "
             f"{' '.join(op.rtl_sources)} {name}.v",
             # Mapped together with other logic, a ROM of random words in LUTs becomes twice as large.
-            *(["setattr -mod -set keep_hierarchy 1 rom*"] if name in SAM_UNITS and op.rom_shape[0] > 16 else []),
+            *(["setattr -mod -set keep_hierarchy 1 rom*"] if rom_words(op) > 16 else []),
             f"synth_xilinx -flatten -abc9 -noiopad -noclkbuf -arch xc7 -top {name}",
             "check -assert",
             "delete t:$scopeinfo",
@@ -104,21 +124,28 @@ def synthesised(tmp_path_factory):
     return {name: (wrapped[name], cells[name]) for name in wrapped}
 
 
+def rom_words(op):
+    """0 without a ROM."""
+    unit = getattr(op, "unit", None)
+    return unit.rom_shape[0] if unit else 0
+
+
 def total(cells, *prefixes):
     return sum(count for cell, count in cells.items() if cell.startswith(prefixes))
 
 
-@pytest.mark.parametrize("name", [*DESIGNS, *SAM_UNITS])
+@pytest.mark.parametrize("name", [*DESIGNS, *SAM_UNITS, *MAC_UNITS])
 def test_estimates_come_near_synthesis(synthesised, name):
     op, cells = synthesised[name]
     estimate = op.node_res_estimation(PART)
     luts = total(cells, "LUT", "SRL") + 4 * total(cells, "RAM32M", "RAM64M")
     assert estimate["BRAM_18K"] == total(cells, "RAMB18") + 2 * total(cells, "RAMB36")
     assert abs(estimate["LUT"] - luts) <= 0.3 * luts + 5, cells
-    assert estimate["DSP"] == total(cells, "DSP") == 0
+    assert estimate["DSP"] == total(cells, "DSP")
+    assert (estimate["DSP"] > 0) == (name in MAC_UNITS and op.unit.dsp)
 
 
-@pytest.mark.parametrize("name", [*DESIGNS, *SAM_UNITS])
+@pytest.mark.parametrize("name", [*DESIGNS, *SAM_UNITS, *MAC_UNITS])
 def test_no_latches(synthesised, name):
     _, cells = synthesised[name]
     assert total(cells, "FD") > 0

@@ -1,4 +1,4 @@
-"""The level cycle has the RTL's cycles for FINN's MVAU."""
+"""The level cycle has the RTL's cycles for the matrix-vector units, ours and FINN's."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ ATTRIBUTES = {
 
 def test_every_beat_of_units_of_many_folds(tmp_path):
     rng = np.random.default_rng(1)
-    instances = mvau_cases(rng, 14)
+    instances = mvau_cases(rng, 20)
     bench = build_bench(instances, tmp_path, depths(rng, instances))
     assert all(o.attributes["dsp_version"] == 1 for o in bench.design.operators if o.op_type == "MVAU_rtl")
     for stalls in (Stalls(), Stalls(10, 1), Stalls(50, 2), Stalls(90, 3)):

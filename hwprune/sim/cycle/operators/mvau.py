@@ -1,19 +1,28 @@
-"""FINN's MVAU_rtl (``mvu_vvu_axi.sv``, adapted as in `hwprune.accel.rtllib`) with its weights in ``memstream.sv``.
+"""MVAU_rtl: ours (``mvau.sv``), and FINN's.
 
-Contract. A vector's beats are replayed once for each of MH/PE folds (`hwprune.sim.cycle.replay`), and one passes into
-the core in every cycle in which there is one, a weight is there, and the core is not locked. Weights are there from
-cycle 5 on for ever: eight reads are in flight, and a read takes six cycles. The last beat of a fold at cycle t makes a
-sum at ``q = t + depth``, ``depth = 4 + ceil(log2 SIMD)``, one more if SIMD is 1; the core never stops. Sums wait in a
-queue in front of an output register, which sum k enters at ``e(k) = max(q(k) + 1, h(k - 1))``; it is offered at ``e(k)
-+ 1`` and leaves at h(k). The core is locked from the cycle on after a sum stood at the output, not taken, and another
-in the queue: from ``max(e(k) + 1, q(k + 1) + 1) + 1`` on, if h(k) is not before. It stays so until the second cycle
-after the queue has given away its last sum: ``e(n) + 2`` for the first sum n from k + 1 on with ``q(n + 1) > e(n)``.
+Contract of ours. As of `hwprune.sim.cycle.operators.samvau`, whose kernel it has: ``depth`` is the ROM's read (1, from
+block RAM 2), the products and their sum (`hwprune.accel.operators.mac_unit.MacUnit.product_cycles`), and the sum of
+beats. At the output is a skid buffer where a sum leaves in every cycle; else a register, which sum k enters from ``h(k
+- 1) + 1`` on.
+
+Contract of FINN's (``mvu_vvu_axi.sv``, adapted as in `hwprune.accel.rtllib`, with its weights in ``memstream.sv``). A
+vector's beats are replayed once for each of MH/PE folds (`hwprune.sim.cycle.replay`), and one passes into the core in
+every cycle in which there is one, a weight is there, and the core is not locked. Weights are there from cycle 5 on for
+ever: eight reads are in flight, and a read takes six cycles. The last beat of a fold at cycle t makes a sum at ``q = t
++ depth``, ``depth = 4 + ceil(log2 SIMD)``, one more if SIMD is 1; the core never stops. Sums wait in a queue in front
+of an output register, which sum k enters at ``e(k) = max(q(k) + 1, h(k - 1))``; it is offered at ``e(k) + 1`` and
+leaves at h(k). The core is locked from the cycle on after a sum stood at the output, not taken, and another in the
+queue: from ``max(e(k) + 1, q(k + 1) + 1) + 1`` on, if h(k) is not before. It stays so until the second cycle after the
+queue has given away its last sum: ``e(n) + 2`` for the first sum n from k + 1 on with ``q(n + 1) > e(n)``.
 """
 
 from hwprune.accel.design import Operator
+from hwprune.accel.operators.mac_unit import MacUnit
 from hwprune.sim.cycle.compiled import inlined, kernel
 from hwprune.sim.cycle.machine import LATEST, UNKNOWN, WAIT_INPUT, WAIT_OUTPUT, push, recall, remember
+from hwprune.sim.cycle.operators import samvau
 from hwprune.sim.cycle.replay import (
+    AHEAD,
     LAST,
     REPLAY_PARAMETERS,
     REPLAY_RINGS,
@@ -40,9 +49,12 @@ UNSUPPORTED = ("pumpedCompute", "pumpedMemory", "runtime_writeable_weights", "bo
 
 
 def timing(operator: Operator, streams: Streams) -> Timing:
-    """Of a matrix-vector unit for DSP48E1 or DSP48E2; where the part is not known, it is taken for one of them."""
+    """Of a matrix-vector unit for DSP48E1 or DSP48E2; where the part is not known, it is taken for the first of them.
+
+    Without the attribute ``core`` it is FINN's.
+    """
     attributes = operator.attributes
-    version = attributes.get("dsp_version", 1)
+    version = attributes.get("dsp_version", 0) or 1
     require(
         operator,
         version in (1, 2),
@@ -53,16 +65,43 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     require(operator, attributes.get("TH", 1) == 1, f"TH={attributes.get('TH', 1)}")
     simd, pe = attributes["SIMD"], attributes["PE"]
     beats, folds = attributes["MW"] // simd, attributes["MH"] // pe
+    if attributes.get("core", "finn") != "finn":
+        return _own(operator, beats, folds)
     depth = 4 + (simd - 1).bit_length() + (simd == 1)
     flight = 2 * (depth + LOOK_BACK)
     rings = *replay_rings(beats, folds), Ring(flight, SUMS), Ring(flight, SENT)
     return Timing((beats, folds, ring_words(beats), 1, depth), (beats,), (folds,), rings)
 
 
+def _own(operator: Operator, beats: int, folds: int) -> Timing:
+    attributes = operator.attributes
+    style = attributes["ram_style"]
+    require(operator, style in ("block", "distributed"), f"ram_style={style}")
+    unit = MacUnit(
+        attributes["PE"],
+        attributes["SIMD"],
+        beats,
+        folds,
+        *(_bits(attributes[name]) for name in ("inputDataType", "weightDataType", "outputDataType")),
+        dsp=attributes["core"] == "dsp",
+        version=attributes.get("dsp_version", 0) or 1,
+    )
+    depth = (2 if style == "block" else 1) + unit.product_cycles() + 1
+    parameters = beats, folds, ring_words(beats), 0, depth, 2 if beats == 1 else 1
+    return Timing(parameters, (beats,), (folds,), samvau.pipeline_rings(beats, folds, depth))
+
+
+def _bits(datatype: str) -> int:
+    """Of INT4, UINT4 and the like."""
+    return int(datatype.lstrip("UINT"))
+
+
 @kernel
 def advance(m, i):
     """See the module."""
     p, s = m.parameters[i], m.state[i]
+    if p[AHEAD] == 0:
+        return samvau.advance(m, i)
     while True:
         _send(m, i)
         reason = give(m, i, max(s[UNLOCKED], FIRST_WEIGHT), s[LOCK] or LATEST)

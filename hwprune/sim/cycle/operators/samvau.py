@@ -25,7 +25,8 @@ from hwprune.sim.cycle.replay import (
 from hwprune.sim.cycle.skid import ENTERED, enter, flush, room
 from hwprune.sim.cycle.timing import Ring, Streams, Timing, require
 
-DEPTH = REPLAY_PARAMETERS
+DEPTH, WORDS = range(REPLAY_PARAMETERS, REPLAY_PARAMETERS + 2)
+"""Of the pipeline, in cycles; of the buffer at the output: 2, or 1 of a mere register."""
 SUMS, LATE, PASSED, FROZEN, THAWED, FREEZE, SKID = range(REPLAY_STATE, REPLAY_STATE + 7)
 """Sums fetched; cycles frozen up to the last that was let into the skid buffer. As the next fetch sees it: sums let in,
 cycles frozen, the end of the last freeze, and the start of the next, 0 if there is none. Then the buffer's own."""
@@ -44,10 +45,14 @@ def timing(operator: Operator, streams: Streams) -> Timing:
     operands = (1 if attributes["form"] == "signed" else 2) * max(1, simd // group)
     depth = 2 if attributes["ram_style"] == "block" else 1
     depth += (3 if min(simd, group) > 1 else 1) + (simd < group) + (operands - 1).bit_length() + 1
+    rings = pipeline_rings(beats, folds, depth)
+    return Timing((beats, folds, ring_words(beats), 0, depth, 2), (beats,), (folds,), rings)
+
+
+def pipeline_rings(beats: int, folds: int, depth: int) -> tuple[Ring, ...]:
+    """Of a unit with such a pipeline."""
     flight = 2 * (depth + LOOK_BACK)
-    rings = Ring(flight, SUMS, lag=FROZEN), Ring(flight, SKID + ENTERED)
-    rings = *replay_rings(beats, folds), *rings
-    return Timing((beats, folds, ring_words(beats), 0, depth), (beats,), (folds,), rings)
+    return *replay_rings(beats, folds), Ring(flight, SUMS, lag=FROZEN), Ring(flight, SKID + ENTERED)
 
 
 @kernel
@@ -82,7 +87,7 @@ def _send(m, i):
     flush(m, sink, s, SKID)
     k = s[SKID + ENTERED]
     while k < s[SUMS]:
-        free = room(m, sink, s, SKID)
+        free = room(m, sink, s, SKID, m.parameters[i, WORDS])
         if free == UNKNOWN:
             return
         awake = recall(m, i, AWAKE, k)
