@@ -69,7 +69,7 @@ def examine() -> list[Finding]:
         _program("g++", ["--version"], "simulate; training SAM layers on a CPU", "apt-get install g++"),
         _package("pyosys", "counts the logic of an operator without Vivado", "pip install pyosys",
                  required=False),
-        _program("vivado", ["-version"], "turns the exported design into a bitstream",
+        _program("vivado", ["-version"], "build: a bitstream here; without it, on another machine",
                  "AMD's installer; its settings64.sh puts it on PATH", required=False),
         _cuda(),
     ]  # fmt: skip

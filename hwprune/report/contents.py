@@ -45,6 +45,13 @@ def cards(summary: Mapping[str, Any]) -> list[Card]:
     if accelerator["fps"]:
         note = f"at {accelerator['clock_mhz']:g} MHz, simulated"
         found.append(Card(f"{accelerator['fps']:,.0f}", "frames a second", note))
+    built = summary["build"]
+    if built["fmax_mhz"]:
+        fits = ", ".join(f"{use['used'] / use['available']:.0%} of {kind.upper()}" for kind, use in
+                         (built["utilisation"] or {}).items() if use["available"])  # fmt: skip
+        found.append(
+            Card(f"{built['fmax_mhz']:.0f} MHz", f"highest clock, {built['backend']} on {built['board']}", fits)
+        )
     if equivalence["mismatches"] is not None:
         wrong = equivalence["mismatches"]
         found.append(Card(f"{wrong:,}", "mismatches", f"in {equivalence['beats']:,} beats", good=wrong == 0))

@@ -154,3 +154,15 @@ def test_count(number, text):
 
 def test_every_stage_has_a_made_up_twin():
     assert tuple(stage.name for stage in stages()[:-1]) == made_up.ORDER
+
+
+def test_what_was_built_is_a_card(tmp_path):
+    from hwprune.flow.summary import summarise
+    from hwprune.report.contents import cards
+
+    summary = summarise({}, 1)
+    assert not [card for card in cards(summary) if "clock" in card.label]
+    summary["build"] |= {"backend": "vivado", "board": "pynq-z2", "fmax_mhz": 107.8,
+                         "utilisation": {"lut": {"used": 26600, "available": 53200}}}  # fmt: skip
+    (card,) = (card for card in cards(summary) if "clock" in card.label)
+    assert (card.value, card.label, card.note) == ("108 MHz", "highest clock, vivado on pynq-z2", "50% of LUT")
