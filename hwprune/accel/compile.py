@@ -16,6 +16,7 @@ from hwprune.accel.fifo_storage import FifoSize
 from hwprune.accel.fifos import keep_to_block_ram, resize, set_fifo_depths
 from hwprune.accel.finn_env import BUILD_FOLDER, prepare_finn
 from hwprune.accel.folding import Budget, fold_to_budget, fold_to_cycles, node_cycles, node_resources, resources
+from hwprune.accel.joint import JointFold
 from hwprune.accel.lower import lower
 from hwprune.accel.names import carried, transform_named
 from hwprune.accel.outline import outline
@@ -26,7 +27,8 @@ from hwprune.files import atomic_write
 
 @dataclass(frozen=True)
 class Goal:
-    """What a design is made for: a speed, or a budget that the fastest design keeps to."""
+    """What a design is made for: a speed, or a budget that the fastest design keeps to; or, ``jointly``, a speed within
+    a budget or the fastest within it, with all choices made together (`hwprune.accel.joint`)."""
 
     part: str
     clock_mhz: float
@@ -34,6 +36,8 @@ class Goal:
     budget: Budget = field(default_factory=Budget)
     fifo_depth: int | None = None
     """Beats, of every FIFO; None for depths that are generous and free of deadlock."""
+    jointly: bool = False
+    """Whether the budget is for all that the design takes, FIFOs and width converters too."""
 
     @property
     def target_cycles(self) -> int | None:
@@ -47,6 +51,7 @@ def compile_accelerator(
     goal: Goal,
     progress: Callable[[str], None] = lambda step: None,
     size: Callable[[Design], Mapping[str, FifoSize]] | None = None,
+    interval: Callable[[Design], int] | None = None,
 ) -> Accelerator:
     """Compile an integer QONNX graph into RTL in ``folder``.
 
@@ -63,6 +68,9 @@ def compile_accelerator(
     size
         Says how large each FIFO of the outlined design shall be, where the goal names no depth; without it they are
         generous.
+    interval
+        Tells the cycles between frames of an outlined design whose FIFOs are never full: with it a joint goal's speed
+        is not by estimate.
 
     Raises
     ------
@@ -72,8 +80,6 @@ def compile_accelerator(
     folder = folder.resolve()  # FINN writes the names of memory files as it is given them, for whoever runs elsewhere
     shutil.rmtree(folder / BUILD_FOLDER, ignore_errors=True)
     prepare_finn(folder)
-    from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
-    from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
     from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
 
     from hwprune.accel.operators.mvau import choose_cores
@@ -87,21 +93,20 @@ def compile_accelerator(
     for node in model.get_nodes_by_op_type("SAMVAU_rtl"):
         getCustomOp(node).minimize_weight_bit_width(model)
     choose_cores(model, goal.part)
-    progress("fold")
-    if goal.target_cycles is None:
-        fold_to_budget(model, goal.budget, goal.part)
+    if goal.jointly:
+        model, rows = _joint(model, goal, progress, size, interval)
     else:
-        fold_to_cycles(model, goal.target_cycles)
-    rows = [_row(node, goal.part) for node in model.graph.node]
-    progress("insert width converters and FIFOs")
-    set_fifo_depths(model, goal.fifo_depth)
-    shallow = goal.fifo_depth == 2  # which FINN would leave out, as its operators hold that much
-    for transformation in (InsertDWC(), InsertFIFO(create_shallow_fifos=shallow), SpecializeLayers(goal.part)):
-        model = transform_named(model, transformation)
-    keep_to_block_ram(model, goal.part)
-    if size is not None and goal.fifo_depth is None:
-        progress("size FIFOs")
-        resize(model, size(outline(model, part=goal.part)))
+        progress("fold")
+        if goal.target_cycles is None:
+            fold_to_budget(model, goal.budget, goal.part)
+        else:
+            fold_to_cycles(model, goal.target_cycles)
+        rows = [_row(node, goal.part) for node in model.graph.node]
+        progress("insert width converters and FIFOs")
+        model = _with_streams(model, goal)
+        if size is not None and goal.fifo_depth is None:
+            progress("size FIFOs")
+            resize(model, size(outline(model, part=goal.part)))
     origin = _origins(model)
     with atomic_write(folder / GRAPH) as temporary:
         model.save(str(temporary))
@@ -112,6 +117,43 @@ def compile_accelerator(
     accelerator = Accelerator(design, affine, origin, rows, resources(model, goal.part))
     accelerator.save(folder)
     return accelerator
+
+
+def _with_streams(model: ModelWrapper, goal: Goal) -> ModelWrapper:
+    """With width converters and FIFOs."""
+    from finn.transformation.fpgadataflow.insert_dwc import InsertDWC
+    from finn.transformation.fpgadataflow.insert_fifo import InsertFIFO
+    from finn.transformation.fpgadataflow.specialize_layers import SpecializeLayers
+
+    set_fifo_depths(model, goal.fifo_depth)
+    shallow = goal.fifo_depth == 2  # which FINN would leave out, as its operators hold that much
+    for transformation in (InsertDWC(), InsertFIFO(create_shallow_fifos=shallow), SpecializeLayers(goal.part)):
+        model = transform_named(model, transformation)
+    keep_to_block_ram(model, goal.part)
+    return model
+
+
+def _joint(model, goal, progress, size, interval) -> tuple[ModelWrapper, list[dict]]:
+    """The graph with its streams, all chosen together, and a row for each operator that is no stream's."""
+    rows: list[dict] = []
+
+    def complete(folded: ModelWrapper) -> ModelWrapper:
+        rows[:] = [_row(node, goal.part) for node in folded.graph.node]
+        return _with_streams(folded, goal)
+
+    def sized(whole: ModelWrapper) -> None:
+        if size is not None and goal.fifo_depth is None:
+            progress("size FIFOs")
+            resize(whole, size(outline(whole, part=goal.part)))
+
+    def pace(whole: ModelWrapper) -> int | None:
+        if interval is None:
+            return None
+        progress("interval")
+        return interval(outline(whole, part=goal.part))
+
+    fold = JointFold(model, goal.part, goal.budget, goal.target_cycles, progress)
+    return fold.solve(complete, pace, sized), rows
 
 
 def _generate(model: ModelWrapper, folder: Path, goal: Goal) -> None:

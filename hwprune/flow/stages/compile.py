@@ -24,12 +24,14 @@ def run(context: StageContext) -> Outcome:
     from hwprune.sim.cycle.sizing import TooFastError, size_fifos
 
     settings = context.recipe.compile
+    budget, jointly = _budget(settings)
     goal = Goal(
         part=settings.part,
         clock_mhz=settings.clock_mhz,
         target_fps=settings.target_fps,
-        budget=_budget(settings),
+        budget=budget,
         fifo_depth=settings.fifo_depth,
+        jointly=jointly,
     )
     interval = None if settings.fifo_fps is None else int(settings.clock_mhz * 1e6 / settings.fifo_fps)
     found = {}
@@ -51,7 +53,7 @@ def run(context: StageContext) -> Outcome:
             return sizing.sizes
 
         graph = ModelWrapper(str(context.inputs["export"] / GRAPH))
-        accelerator = compile_accelerator(graph, context.folder, goal, tell, size)
+        accelerator = compile_accelerator(graph, context.folder, goal, tell, size, _interval)
     slowest = max(row["cycles"] for row in accelerator.operators)
     results = {
         "clock_mhz": settings.clock_mhz,
@@ -66,16 +68,30 @@ def run(context: StageContext) -> Outcome:
     return Outcome(tuple(accelerator.files()), results)
 
 
-def _budget(settings: "CompileSettings") -> "Budget":
-    """What the recipe names, or a share of its board where it names neither this nor a speed."""
+def _budget(settings: "CompileSettings") -> "tuple[Budget, bool]":
+    """What the recipe names; or a share of its board, within which all is chosen jointly."""
     from hwprune.accel.budget import Budget
     from hwprune.board.board import load_board
     from hwprune.board.parts import budget
 
     given = Budget(luts=settings.max_luts, dsps=settings.max_dsps, brams=settings.max_brams)
-    if settings.board is None or settings.target_fps is not None or given.limits:
-        return given
-    return budget(load_board(settings.board), settings.share)
+    if settings.board is None or given.limits:
+        return given, False
+    return budget(load_board(settings.board), settings.share), True
+
+
+def _interval(design: "Design") -> int:
+    """Cycles between frames, with FIFOs that are never full."""
+    from hwprune.sim.cycle.sizing import FRAMES
+    from hwprune.sim.rate import rate
+
+    model = _model(design)
+    run = model.run(FRAMES, progress=False)
+    if not run.finished:
+        from hwprune.sim.cycle.deadlock import explain
+
+        raise UserError(explain(model, run))
+    return rate(design, run.cycles, FRAMES).interval
 
 
 def _model(design: "Design") -> "CycleModel":
