@@ -81,10 +81,12 @@ class MacUnit:
         return rom + (resources.memory_bram18(*self._ring_shape) if self.folds > 1 else 0)
 
     def luts(self, rom_in_blocks: bool) -> int:
-        """LUTs: of each output the tree and the sum, the offsets that all share, memories, counters, the output."""
+        """LUTs: of each output tree and sum; offsets that all share, late inputs, memories, counters, the output."""
         if self.dsp:
             tree = (self.packing.chains - 1) * (self.packing.lane_bits + 1)
-            offsets = self.packing.chains * (5 * self.packing.chain + self.packing.lane_bits)
+            late = max(0, self.packing.chain - 3) * (self.packing.lanes * self.weight_bits + self.input_bits)
+            offsets = self.packing.chains * (3 * self.packing.chain + self.packing.lane_bits / 2)
+            offsets += self.packing.chains * self.packing.groups * late
         else:
             pairs = (self.simd + 1) // 2
             tree = self.weight_bits * (pairs * (self.input_bits + 1) + (pairs - 1) * (self.input_bits + 2.5))

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 FACTOR_BITS = {1: 25, 2: 27}
 """Of the wide factor, signed; of DSP48E1 and DSP48E2."""
-LONGEST = 8
-"""Slices of a chain: each delays its inputs by a cycle more than the one before."""
+LONGEST = 4
+"""Slices of a chain: each delays its inputs by a cycle more than the one before, from three on in shift registers."""
 MOST_BITS = 17
 """Of an unsigned activation, in the signed factor of 18 bits."""
 
