@@ -1,7 +1,9 @@
 """The options of a graph's operators, for `hwprune.accel.optimise`: folds, memory styles, DSP slices or LUTs."""
 
 import itertools
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
@@ -51,6 +53,8 @@ def apply(model: ModelWrapper, found: Problem, chosen: tuple[int, ...]) -> None:
 def node_options(model: ModelWrapper, node: NodeProto, part: str) -> list[Option]:
     """Of one operator."""
     operator = getCustomOp(node)
+    if hasattr(operator, "unit") and getattr(operator, "own", True):
+        return _unit_options(model, node, operator)
     before = [(name, operator.get_nodeattr(name)) for name in operator.get_nodeattr_types() if name in _FREE]
     found = []
     for fold in fold_options(model, node):
@@ -61,6 +65,25 @@ def node_options(model: ModelWrapper, node: NodeProto, part: str) -> list[Option
             shapes = operator.get_folded_input_shape(), operator.get_folded_output_shape()
             found.append(Option(settings, node_cycles(node), *(int(shape[-1]) for shape in shapes), amounts))
     _set(operator, before)
+    return found
+
+
+def _unit_options(model: ModelWrapper, node: NodeProto, operator) -> list[Option]:
+    """Of a matrix-vector unit or one of SAM neurons, in numbers: nodes would take a hundred times as long."""
+    inputs, outputs = operator.get_nodeattr("MW"), operator.get_nodeattr("MH")
+    vectors, base = math.prod(map(int, operator.get_nodeattr("numInputVectors"))), operator.unit
+    found = []
+    for fold in fold_options(model, node):
+        pe, simd = int(fold["PE"]), int(fold["SIMD"])
+        beats, folds = inputs // simd, outputs // pe
+        for style in _styles(operator, node.op_type):
+            chosen = dict(style)
+            core = {"dsp": chosen["core"] == "dsp"} if "core" in chosen else {}
+            unit = replace(base, pe=pe, simd=simd, beats=beats, folds=folds, **core)
+            blocks = chosen["ram_style"] == "block"
+            amounts = Amounts(unit.luts(blocks), getattr(unit, "dsps", 0), unit.bram18(blocks))
+            settings = (("PE", pe), ("SIMD", simd), *style)
+            found.append(Option(settings, vectors * beats * folds, simd, pe, amounts))
     return found
 
 

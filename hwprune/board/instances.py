@@ -1,0 +1,156 @@
+"""What a stitched design takes by synthesis, instance by instance of its top.
+
+Yosys maps each instance by itself: the whole at once takes it many times as long, and what optimisation across the
+borders of streams could save is not counted. Instances of equal text and memory are mapped once.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hwprune.accel.design import Design
+from hwprune.accel.stitch import SOURCES
+from hwprune.board.for_yosys import prepare
+from hwprune.board.netlist import Cost, measure
+from hwprune.board.yosys import DELAY_PS, SLANG, yosys
+
+INSTANCE = re.compile(r"^    (\w+) u_(\w+) \($", re.MULTILINE)
+"""In the top that `hwprune.accel.stitch` writes."""
+DEFINED = re.compile(r"^\s*(?:module|package)\s+(?:automatic\s+)?(\w+)", re.MULTILINE)
+BATCH = 6
+"""Instances for a process, whose start takes seconds."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An instance of the top.
+
+    Attributes
+    ----------
+    name, module
+        Its own and its module's.
+    files
+        The sources that it needs, relative to the folder of all.
+    key
+        The same for all that Yosys would make the same of.
+    """
+
+    name: str
+    module: str
+    files: tuple[str, ...]
+    key: str
+
+
+def measure_instances(
+    design: Design,
+    workers: int = 2,
+    known: Mapping[str, Cost] | None = None,
+    done: Callable[[str, Cost], None] = lambda name, cost: None,
+) -> tuple[dict[str, Cost], dict[str, Cost]]:
+    """Synthesise every instance of a design for 7-series parts.
+
+    Parameters
+    ----------
+    design
+        A stitched one.
+    workers
+        Yosys processes at a time; each takes one core.
+    known
+        Costs by key, of other designs.
+    done
+        Called with each instance's name and cost as its batch is ready.
+
+    Returns
+    -------
+    costs
+        By instance.
+    keys
+        By key, for the ``known`` of another design.
+
+    Raises
+    ------
+    RuntimeError
+        If Yosys refuses an instance; with the end of its output.
+    """
+    with TemporaryDirectory(prefix="instances-") as temporary:
+        folder = Path(temporary)
+        found = instances(folder, prepare(design, folder), design.top)
+        costs = dict(known or {})
+        new = [i for number, i in enumerate(found)
+               if i.key not in costs and i.key not in {other.key for other in found[:number]}]  # fmt: skip
+
+        def several(some: list[Instance]) -> None:
+            for instance, cost in zip(some, _synthesise(some, folder), strict=True):
+                costs[instance.key] = cost
+                done(instance.name, cost)
+
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(several, [new[at : at + BATCH] for at in range(0, len(new), BATCH)]))
+    return {instance.name: costs[instance.key] for instance in found}, costs
+
+
+def total(costs: Mapping[str, Cost]) -> dict[str, int]:
+    """LUTs, registers, DSP slices and block RAMs of all instances."""
+    return {name: sum(getattr(cost, name) for cost in costs.values()) for name in ("lut", "ff", "dsp", "bram18")}
+
+
+def instances(folder: Path, files: list[str], top: str) -> list[Instance]:
+    """Those of a prepared design (`hwprune.board.for_yosys.prepare`), in the order of its top."""
+    texts = {file: (folder / file).read_text() for file in files}
+    defined = {name: file for file, text in texts.items() for name in DEFINED.findall(text)}
+    words = {file: set(re.findall(r"\w+", text)) & set(defined) for file, text in texts.items()}
+    return [
+        _instance(folder, name, module, _needed(defined[module], defined, words, files), texts)
+        for module, name in INSTANCE.findall(texts[defined[top]])
+    ]
+
+
+def _needed(first: str, defined: dict[str, str], words: dict[str, set[str]], files: list[str]) -> list[str]:
+    """A source and all whose modules and packages it names, directly or not."""
+    needed, waiting = set(), [first]
+    while waiting:
+        file = waiting.pop()
+        if file not in needed:
+            needed.add(file)
+            waiting += [defined[name] for name in words[file]]
+    return [file for file in files if file in needed]
+
+
+def _instance(folder: Path, name: str, module: str, files: list[str], texts: dict[str, str]) -> Instance:
+    content = sha256()
+    own = sorted({Path(file).parts[1] for file in files} & {name, name.removesuffix("_weights")})
+    for file in files:
+        content.update(re.sub(rf"{re.escape(own[0])}", "", texts[file]).encode() if own else texts[file].encode())
+    for home in own:
+        for path in sorted((folder / SOURCES / home).iterdir()):
+            if path.suffix == ".dat":
+                content.update(path.read_bytes())
+    return Instance(name, module, tuple(files), content.hexdigest())
+
+
+def _synthesise(some: list[Instance], folder: Path) -> list[Cost]:
+    script = []
+    with TemporaryDirectory(prefix="instances-") as results:
+        for number, instance in enumerate(some):
+            script += [
+                "design -reset",
+                *(f"read_verilog -lib +/xilinx/{cells}.v" for cells in ("cells_sim", "cells_xtra")),
+                f"{SLANG} -D XC7 -D SYNTHESIS -D YOSYS_SRL -I {SOURCES}/finn-rtllib/swg --top {instance.module} "
+                f"{' '.join(instance.files)}",
+                f"scratchpad -set abc9.D {DELAY_PS}",
+                f"synth_xilinx -flatten -abc9 -noiopad -noclkbuf -arch xc7 -top {instance.module}",
+                f"write_json {results}/{number}.json",
+            ]
+        try:
+            yosys(script, folder)
+        except RuntimeError as error:
+            raise RuntimeError(f"one of {', '.join(i.name for i in some)}: {error}") from None
+        return [
+            measure(json.loads(Path(results, f"{number}.json").read_text())["modules"][instance.module])
+            for number, instance in enumerate(some)
+        ]
