@@ -21,11 +21,12 @@ import pytest
 
 import hwprune
 from hwprune.flow import runner
-from hwprune.flow.pipeline import STAGES
+from hwprune.flow.pipeline import stages
 from hwprune.flow.run_folder import MARKER, RunFolder
 from hwprune.report.render import render_report
 from tests.flow import toys
 
+STAGES = stages()
 ROOT = Path(hwprune.__file__).parents[1]
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod")
 CONV = """
