@@ -134,6 +134,7 @@ class CycleModel:
         stalls: Stalls = Stalls(),
         pace: int = 0,
         give_up: int | None = None,
+        settle: int = 1,
         record: Iterable[str] = (),
         offers: Iterable[str] = (),
         progress: bool = True,
@@ -149,7 +150,9 @@ class CycleModel:
         pace
             Cycles a frame in which the inputs' beats come evenly; 0 for as fast as they are taken.
         give_up
-            Cycles between frames; a run in which two lie farther apart, behind the first two, ends there unfinished.
+            Cycles between frames; a run in which two lie farther apart ends there unfinished.
+        settle
+            Intervals at the beginning, which may be longer than that.
         record
             Inner streams whose cycles shall be kept.
         offers
@@ -187,7 +190,7 @@ class CycleModel:
             simulated += 1
             if not finished and frame + 1 < frames:  # the inputs go on as long as there is room
                 self._feed(machine, members, kinds, waiting, frames)
-            if finished and give_up is not None and frame > 1:  # the first two may lie apart by chance
+            if finished and give_up is not None and frame > settle:
                 finished = self._interval(machine, frame) <= give_up
             if not finished:
                 break

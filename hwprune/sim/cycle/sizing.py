@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from hwprune.accel.fifo_storage import FifoSize, Memory, fifo_choices, fifo_memory
 from hwprune.errors import UserError
 from hwprune.sim.cycle.deadlock import explain
 from hwprune.sim.cycle.model import CycleModel
 from hwprune.sim.cycle.occupancy import peak
-from hwprune.sim.rate import Rate, rate
+from hwprune.sim.rate import Rate, frame_ends, rate
 
 FRAMES = 4
 """Of a trial: the first fills the pipeline, the last two tell the interval."""
@@ -110,10 +112,13 @@ class _Search:
 
     def solve(self, wanted: int | None) -> Sizing:
         self.progress("interval of unbounded FIFOs")
-        fastest = self._rate(dict.fromkeys(self.bits, UNBOUNDED), FRAMES).interval
+        fastest = self._settle()
         if wanted is not None and wanted < fastest:
             raise TooFastError(wanted, fastest)
         self.limit = max(min(wanted or 0, LONGEST), fastest)
+        # Intervals come down to the steady one, over as many frames as operators at the limit lie behind each other.
+        self.settle = max([1, *(n for n, span in enumerate(self.spans, 1) if span > self.limit)])
+        self.frames = FRAMES + self.settle - 1
         self.progress("most beats held")
         peaks = self._peaks()
         self.sizes = {name: self._cheapest(name, peaks[name]) for name in self.bits}
@@ -138,6 +143,18 @@ class _Search:
             seconds=time.monotonic() - self.start,
         )
 
+    def _settle(self) -> int:
+        """Interval of FIFOs that are never full; sets those of the first frames."""
+        self.trials += 1
+        model = self.model.resized(dict.fromkeys(self.bits, UNBOUNDED))
+        run = model.run(PROOF, progress=False)
+        if not run.finished:
+            raise UserError(explain(model, run))
+        outputs = self.model.design.outputs
+        ends = np.array([frame_ends(run.cycles[output.name], output.beats, PROOF) for output in outputs])
+        self.spans = np.diff(ends, axis=1).max(0).tolist()
+        return self.spans[-1]
+
     def _rate(self, sizes: Mapping[str, FifoSize], frames: int) -> Rate:
         self.trials += 1
         model = self.model.resized(sizes)
@@ -158,7 +175,7 @@ class _Search:
 
     def _holds(self, sizes: tuple[FifoSize, ...]) -> bool:
         model = self.model.resized(dict(zip(self.bits, sizes, strict=True)))
-        return model.run(FRAMES, progress=False, give_up=self.limit).finished
+        return model.run(self.frames, progress=False, give_up=self.limit, settle=self.settle).finished
 
     def _peaks(self) -> dict[str, int]:
         """Most beats held, when frames come in evenly at the interval."""
@@ -166,7 +183,7 @@ class _Search:
         fifos = self.model.design.fifos
         record = [name for fifo in fifos for name in (fifo.source, fifo.sink)]
         unbounded = self.model.resized(dict.fromkeys(self.bits, UNBOUNDED))
-        run = unbounded.run(FRAMES, record=record, progress=False, pace=self.limit)
+        run = unbounded.run(self.frames, record=record, progress=False, pace=self.limit)
         return {fifo.name: int(peak(run.cycles[fifo.source], run.cycles[fifo.sink])) for fifo in fifos}
 
     def _cheapest(self, name: str, depth: int) -> FifoSize:
