@@ -234,13 +234,19 @@ class _Search:
 
     def _refine(self) -> None:
         """One choice down, FIFO by FIFO, the dearest first, until none goes."""
-        while True:
+        smaller = True
+        while smaller:
+            smaller = False
             names = sorted(filter(self._saving, self.sizes), key=self._saving, reverse=True)
-            below = []
-            for name in names:
-                choices = fifo_choices(self.bits[name])
-                below.append({name: choices[choices.index(self.sizes[name]) - 1]})
-            smaller = next((change for change, keeps in zip(below, self._keeps(*below), strict=True) if keeps), None)
-            if smaller is None:
-                return
-            self.sizes |= smaller
+            for pair in zip(names[::2], [*names[1::2], None], strict=False):  # two at a time
+                below = [{name: self._below(name)} for name in pair if name]
+                kept = [change for change, keeps in zip(below, self._keeps(*below), strict=True) if keeps]
+                if len(kept) == 2 and not all(self._keeps(kept[0] | kept[1])):
+                    kept.pop()
+                for change in kept:
+                    self.sizes |= change
+                    smaller = True
+
+    def _below(self, name: str) -> FifoSize:
+        choices = fifo_choices(self.bits[name])
+        return choices[choices.index(self.sizes[name]) - 1]
