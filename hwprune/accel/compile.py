@@ -10,7 +10,7 @@ from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
 from hwprune.accel import operators
-from hwprune.accel.accelerator import GRAPH, Accelerator
+from hwprune.accel.accelerator import GRAPH, Accelerator, HostAffine
 from hwprune.accel.design import Design
 from hwprune.accel.fifo_storage import FifoSize
 from hwprune.accel.fifos import keep_to_block_ram, resize, set_fifo_depths
@@ -77,6 +77,27 @@ def compile_accelerator(
     UserError
         If an operator has no hardware, or the goal cannot be met.
     """
+    model, affine = hardware_graph(qonnx, folder, goal.part, progress)
+    if goal.jointly:
+        model, rows = _joint(model, goal, progress, size, interval)
+    else:
+        progress("fold")
+        if goal.target_cycles is None:
+            fold_to_budget(model, goal.budget, goal.part)
+        else:
+            fold_to_cycles(model, goal.target_cycles)
+        rows = operator_rows(model, goal.part)
+        model = with_streams(model, goal, progress, size)
+    return assemble(model, affine, rows, folder, goal, progress)
+
+
+def hardware_graph(
+    qonnx: ModelWrapper, folder: Path, part: str, progress: Callable[[str], None] = lambda step: None
+) -> tuple[ModelWrapper, list[HostAffine]]:
+    """The hardware operators of an integer QONNX graph, not folded yet, and what its outputs mean.
+
+    Arguments and errors are those of `compile_accelerator`.
+    """
     folder = folder.resolve()  # FINN writes the names of memory files as it is given them, for whoever runs elsewhere
     shutil.rmtree(folder / BUILD_FOLDER, ignore_errors=True)
     prepare_finn(folder)
@@ -88,25 +109,37 @@ def compile_accelerator(
     operators.register()
     progress("lower to hardware operators")
     model, affine = lower(qonnx)
-    model = transform_named(model, SpecializeLayers(goal.part))
+    model = transform_named(model, SpecializeLayers(part))
     _require_rtl(model)
     for node in model.get_nodes_by_op_type("SAMVAU_rtl"):
         getCustomOp(node).minimize_weight_bit_width(model)
-    choose_cores(model, goal.part)
-    if goal.jointly:
-        model, rows = _joint(model, goal, progress, size, interval)
-    else:
-        progress("fold")
-        if goal.target_cycles is None:
-            fold_to_budget(model, goal.budget, goal.part)
-        else:
-            fold_to_cycles(model, goal.target_cycles)
-        rows = [_row(node, goal.part) for node in model.graph.node]
-        progress("insert width converters and FIFOs")
-        model = _with_streams(model, goal)
-        if size is not None and goal.fifo_depth is None:
-            progress("size FIFOs")
-            resize(model, size(outline(model, part=goal.part)))
+    choose_cores(model, part)
+    return model, affine
+
+
+def with_streams(
+    model: ModelWrapper,
+    goal: Goal,
+    progress: Callable[[str], None] = lambda step: None,
+    size: Callable[[Design], Mapping[str, FifoSize]] | None = None,
+) -> ModelWrapper:
+    """A folded graph with width converters and FIFOs; arguments as those of `compile_accelerator`."""
+    progress("insert width converters and FIFOs")
+    model = _with_streams(model, goal)
+    _size(model, goal, progress, size)
+    return model
+
+
+def assemble(
+    model: ModelWrapper,
+    affine: list[HostAffine],
+    rows: list[dict],
+    folder: Path,
+    goal: Goal,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Accelerator:
+    """RTL of a whole graph in ``folder``; ``rows`` tell of its operators."""
+    folder = folder.resolve()
     origin = _origins(model)
     with atomic_write(folder / GRAPH) as temporary:
         model.save(str(temporary))
@@ -133,18 +166,19 @@ def _with_streams(model: ModelWrapper, goal: Goal) -> ModelWrapper:
     return model
 
 
+def _size(whole: ModelWrapper, goal: Goal, progress, size) -> None:
+    if size is not None and goal.fifo_depth is None:
+        progress("size FIFOs")
+        resize(whole, size(outline(whole, part=goal.part)))
+
+
 def _joint(model, goal, progress, size, interval) -> tuple[ModelWrapper, list[dict]]:
     """The graph with its streams, all chosen together, and a row for each operator that is no stream's."""
     rows: list[dict] = []
 
     def complete(folded: ModelWrapper) -> ModelWrapper:
-        rows[:] = [_row(node, goal.part) for node in folded.graph.node]
+        rows[:] = operator_rows(folded, goal.part)
         return _with_streams(folded, goal)
-
-    def sized(whole: ModelWrapper) -> None:
-        if size is not None and goal.fifo_depth is None:
-            progress("size FIFOs")
-            resize(whole, size(outline(whole, part=goal.part)))
 
     def pace(whole: ModelWrapper) -> int | None:
         if interval is None:
@@ -153,7 +187,7 @@ def _joint(model, goal, progress, size, interval) -> tuple[ModelWrapper, list[di
         return interval(outline(whole, part=goal.part))
 
     fold = JointFold(model, goal.part, goal.budget, goal.target_cycles, progress)
-    return fold.solve(complete, pace, sized), rows
+    return fold.solve(complete, pace, lambda whole: _size(whole, goal, progress, size)), rows
 
 
 def _generate(model: ModelWrapper, folder: Path, goal: Goal) -> None:
@@ -178,6 +212,11 @@ def _require_rtl(model: ModelWrapper) -> None:
 def _origins(model: ModelWrapper) -> dict[str, str]:
     tensors = [value.name for value in model.graph.input] + [name for node in model.graph.node for name in node.output]
     return {tensor: carried(model, tensor) for tensor in tensors}
+
+
+def operator_rows(model: ModelWrapper, part: str) -> list[dict]:
+    """Name, cycles, fold and estimated resources of each operator."""
+    return [_row(node, part) for node in model.graph.node]
 
 
 def _row(node, part: str) -> dict:

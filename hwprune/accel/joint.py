@@ -92,7 +92,8 @@ class JointFold:
             if not over:
                 return whole
             # The FIFOs are larger than the program thought; what they take beyond that is set aside.
-            fixed = Amounts(**{n: getattr(fixed, n) + over.get(n, 0) for n in Amounts._fields})
+            counted = Problem(self.open.operators, self.open.links).total(chosen)._asdict()
+            fixed = Amounts(**{n: max(getattr(fixed, n), taken[n] - counted[n]) for n in Amounts._fields})
         if over:
             raise UserError(f"compile: with FIFOs of the depths needed the design takes {_excess(taken, self.budget)}")
         raise UserError(f"compile: no folding of {ROUNDS} tried keeps the {self.cycles} cycles between frames")

@@ -6,11 +6,10 @@ from hwprune.accel.accelerator import GRAPH
 from hwprune.accel.budget import Budget
 from hwprune.accel.compile import Goal, compile_accelerator
 from hwprune.errors import UserError
-from hwprune.flow.stages.compile import _interval
 from hwprune.models.yolov3_tiny import yolov3_tiny
 from hwprune.quant.export import export_qonnx
 from hwprune.sim.cycle.model import CycleModel
-from hwprune.sim.cycle.sizing import size_fifos
+from hwprune.sim.cycle.sizing import fastest_interval, size_fifos
 from tests.nets import integer_network
 
 PART = "xc7z020clg400-1"
@@ -26,7 +25,7 @@ def graph(tmp_path_factory):
 def compiled(graph, folder, budget, fps=None):
     goal = Goal(PART, clock_mhz=100, target_fps=fps, budget=budget, jointly=True)
     return compile_accelerator(
-        graph, folder, goal, size=lambda design: size_fifos(CycleModel(design)).sizes, interval=_interval
+        graph, folder, goal, size=lambda design: size_fifos(CycleModel(design)).sizes, interval=fastest_interval
     )
 
 
@@ -34,7 +33,7 @@ def test_speed_within_a_budget_by_the_cycle_model(graph, tmp_path):
     budget = Budget(luts=14_000, dsps=24, brams=60)
     accelerator = compiled(graph, tmp_path, budget, 4000)
     assert budget.holds(accelerator.resources)
-    assert _interval(accelerator.design) <= 25_000
+    assert fastest_interval(accelerator.design) <= 25_000
     assert (tmp_path / GRAPH).is_file()
 
 

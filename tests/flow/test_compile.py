@@ -11,6 +11,7 @@ from hwprune.models.architecture import IMAGE, Architecture, Conv
 from hwprune.quant.export import export_qonnx
 from hwprune.recipe import Recipe
 from hwprune.sim.cycle.model import CycleModel
+from hwprune.sim.cycle.sizing import unbounded_model
 from tests.nets import integer_network
 from tests.sim.cycle.made_up import chain, padding, unit
 
@@ -57,7 +58,7 @@ def test_fifos_are_sized_where_their_generous_depth_would_be_ultra_ram():
     design = chain(padding("pad", 4), 3000, unit("unit", 36, 1, 2))
     with pytest.raises(UserError, match=r"FIFO fifo1: .* UltraRAM, .* beyond 2028 beats; leave out compile.fifo_depth"):
         CycleModel(design)
-    assert compile._model(design).run(3).finished
+    assert unbounded_model(design).run(3).finished
 
 
 def test_a_speed_that_fifos_cannot_give_is_refused_with_the_one_they_can(tmp_path, exported):

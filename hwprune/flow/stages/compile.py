@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from hwprune.accel.design import Design
     from hwprune.accel.fifo_storage import FifoSize
     from hwprune.recipe import CompileSettings
-    from hwprune.sim.cycle.model import CycleModel
 
 
 def run(context: StageContext) -> Outcome:
@@ -21,7 +20,7 @@ def run(context: StageContext) -> Outcome:
     from rich.console import Console
 
     from hwprune.accel.compile import Goal, compile_accelerator
-    from hwprune.sim.cycle.sizing import TooFastError, size_fifos
+    from hwprune.sim.cycle.sizing import TooFastError, fastest_interval, size_fifos, unbounded_model
 
     settings = context.recipe.compile
     budget, jointly = _budget(settings)
@@ -42,7 +41,7 @@ def run(context: StageContext) -> Outcome:
 
         def size(design: "Design") -> "dict[str, FifoSize]":
             try:
-                sizing = size_fifos(_model(design), interval, lambda step: tell(f"size FIFOs: {step}"))
+                sizing = size_fifos(unbounded_model(design), interval, lambda step: tell(f"size FIFOs: {step}"))
             except TooFastError as error:
                 most = math.floor(settings.clock_mhz * 1e8 / error.fastest) / 100
                 raise UserError(
@@ -53,7 +52,7 @@ def run(context: StageContext) -> Outcome:
             return sizing.sizes
 
         graph = ModelWrapper(str(context.inputs["export"] / GRAPH))
-        accelerator = compile_accelerator(graph, context.folder, goal, tell, size, _interval)
+        accelerator = compile_accelerator(graph, context.folder, goal, tell, size, fastest_interval)
     slowest = max(row["cycles"] for row in accelerator.operators)
     results = {
         "clock_mhz": settings.clock_mhz,
@@ -78,31 +77,6 @@ def _budget(settings: "CompileSettings") -> "tuple[Budget, bool]":
     if settings.board is None or given.limits:
         return given, False
     return budget(load_board(settings.board), settings.share), True
-
-
-def _interval(design: "Design") -> int:
-    """Cycles between frames, with FIFOs that are never full."""
-    from hwprune.sim.cycle.sizing import FRAMES
-    from hwprune.sim.rate import rate
-
-    model = _model(design)
-    run = model.run(FRAMES, progress=False)
-    if not run.finished:
-        from hwprune.sim.cycle.deadlock import explain
-
-        raise UserError(explain(model, run))
-    return rate(design, run.cycles, FRAMES).interval
-
-
-def _model(design: "Design") -> "CycleModel":
-    """For sizing, with FIFOs that are never full: their own depths are generous, and too many for block RAM in some."""
-    from hwprune.sim.cycle.model import CycleModel
-    from hwprune.sim.cycle.sizing import UNBOUNDED
-
-    try:
-        return CycleModel(design, dict.fromkeys((fifo.name for fifo in design.fifos), UNBOUNDED))
-    except UserError as error:
-        raise UserError(f"{error}. Without the model, give every FIFO the same depth: compile.fifo_depth") from error
 
 
 STAGE = Stage(

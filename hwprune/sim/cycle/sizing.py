@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from hwprune.accel.design import Design
 from hwprune.accel.fifo_storage import FifoSize, Memory, fifo_choices, fifo_memory
 from hwprune.errors import UserError
 from hwprune.sim.cycle.deadlock import explain
@@ -77,6 +78,29 @@ class Sizing:
             **{"interval": self.rate.interval, "fastest": self.fastest, "trials": self.trials},
             **{"memory": asdict(self.memory), "peak_memory": asdict(self.peak_memory)},
         }
+
+
+def unbounded_model(design: Design) -> CycleModel:
+    """A model for sizing, with FIFOs that are never full: the design's own may be too deep for their style.
+
+    Raises
+    ------
+    UserError
+        If the model does not know an operator.
+    """
+    try:
+        return CycleModel(design, dict.fromkeys((fifo.name for fifo in design.fifos), UNBOUNDED))
+    except UserError as error:
+        raise UserError(f"{error}. Without the model, give every FIFO the same depth: compile.fifo_depth") from error
+
+
+def fastest_interval(design: Design) -> int:
+    """Cycles between frames with FIFOs that are never full; errors are those of `size_fifos`."""
+    model = unbounded_model(design)
+    run = model.run(FRAMES, progress=False)
+    if not run.finished:
+        raise UserError(explain(model, run))
+    return rate(design, run.cycles, FRAMES).interval
 
 
 def size_fifos(
