@@ -129,6 +129,9 @@ class CompileSettings(_Section):
     boards."""
     clock_mhz: Annotated[float, Field(gt=0, le=1000)] = 100.0
     """Clock of the accelerator, in MHz; by default the board's, or 100."""
+    max_clock_mhz: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """How far the clock may be raised where `target_fps` does not fit into the `share` of the board at `clock_mhz`: the
+    least that does is taken. Whether the chip runs at it, only the build can tell."""
     target_fps: Annotated[float, Field(gt=0)] | None = None
     """Frames a second that the slowest operator must reach. Without any goal: as fast as fits into the `share` of the
     board; or 30 frames a second, where no board is named."""
@@ -156,6 +159,15 @@ class CompileSettings(_Section):
             raise ValueError(f"give target_fps or a budget ({' and '.join(budget)}), not both")
         return values
 
+    @model_validator(mode="after")
+    def _a_clock_to_raise(self) -> "CompileSettings":
+        most = self.max_clock_mhz
+        if most is not None and (self.board is None or self.target_fps is None):
+            raise ValueError("max_clock_mhz is for a target_fps on a board: name both, or set clock_mhz")
+        if most is not None and most < self.clock_mhz:
+            raise ValueError(f"max_clock_mhz {most:g} is less than clock_mhz {self.clock_mhz:g}")
+        return self
+
 
 def _of_board(values: dict[str, Any]) -> dict[str, Any]:
     """With what the named board gives; ValueError where that contradicts what is said beside it."""
@@ -171,9 +183,10 @@ def _of_board(values: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"board {board.name} has the part {board.part}, not {values['part']}; leave part out")
     given = {"part": board.part, "clock_mhz": board.clock.default_mhz, "share": 0.85}
     values = given | {name: value for name, value in values.items() if value is not None}
-    clock = values["clock_mhz"]
-    if isinstance(clock, int | float) and clock > board.clock.max_mhz:
-        raise ValueError(f"clock_mhz {clock:g} is more than the {board.clock.max_mhz:g} of board {board.name}")
+    for name in ("clock_mhz", "max_clock_mhz"):
+        most = values.get(name)
+        if isinstance(most, int | float) and most > board.clock.max_mhz:
+            raise ValueError(f"{name} {most:g} is more than the {board.clock.max_mhz:g} of board {board.name}")
     return values
 
 

@@ -42,6 +42,8 @@ class Accelerator:
         A row for each operator: name, op, cycles, pe, simd, lut, dsp, bram18, uram (estimates).
     resources
         The estimate of the whole, FIFOs and width converters included: lut, dsp, bram18, uram.
+    clock_mhz
+        The clock that it was made for.
     """
 
     design: Design
@@ -49,13 +51,20 @@ class Accelerator:
     origin: dict[str, str]
     operators: list[dict]
     resources: dict[str, int]
+    clock_mhz: float
 
     def save(self, folder: Path) -> None:
         """Write ``accelerator.json`` beside the design."""
         affine = [{"head": a.head, "scale": a.scale.tolist(), "bias": a.bias.tolist()} for a in self.affine]
         write_json(
             folder / DESCRIPTION,
-            {"affine": affine, "origin": self.origin, "operators": self.operators, "resources": self.resources},
+            {
+                "affine": affine,
+                "origin": self.origin,
+                "operators": self.operators,
+                "resources": self.resources,
+                "clock_mhz": self.clock_mhz,
+            },
         )
 
     def files(self) -> list[Path]:
@@ -80,6 +89,7 @@ class Accelerator:
                 HostAffine(a["head"], np.array(a["scale"], np.float32), np.array(a["bias"], np.float32))
                 for a in content["affine"]
             ]
-            return cls(load_design(folder), affine, content["origin"], content["operators"], content["resources"])
+            kept = (content[name] for name in ("origin", "operators", "resources", "clock_mhz"))
+            return cls(load_design(folder), affine, *kept)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: cannot be read ({error!r}); run the stage compile again") from error

@@ -147,7 +147,7 @@ def assemble(
     _generate(model, folder, goal)
     progress("stitch")
     design = stitch(model, folder)
-    accelerator = Accelerator(design, affine, origin, rows, resources(model, goal.part))
+    accelerator = Accelerator(design, affine, origin, rows, resources(model, goal.part), goal.clock_mhz)
     accelerator.save(folder)
     return accelerator
 

@@ -24,6 +24,14 @@ UNITS = ("MVAU_rtl", "SAMVAU_rtl")
 NAMES = {"lut": "LUTs", "dsp": "DSP slices", "bram18": "block RAMs of 18 Kb", "uram": "UltraRAMs"}
 
 
+class OverBudgetError(UserError):
+    """A speed that does not fit; ``fastest`` cycles a frame do."""
+
+    def __init__(self, text: str, fastest: int):
+        super().__init__(text)
+        self.fastest = fastest
+
+
 class JointFold:
     """A search for the options of a graph.
 
@@ -106,14 +114,15 @@ class JointFold:
             return best[1]
         if cycles < found.paces()[0]:
             slow = max(zip(self.model.graph.node, found.operators, strict=True), key=lambda pair: _fewest(pair[1]))
-            raise UserError(
+            raise OverBudgetError(
                 f"compile: operator {slow[0].name!r} takes {_fewest(slow[1])} cycles a frame even when fully unfolded, "
-                f"but the goal leaves {cycles}; lower target_fps or raise clock_mhz"
+                f"but the goal leaves {cycles}; lower target_fps or raise clock_mhz",
+                _fewest(slow[1]),
             )
         self.progress(f"fold for {cycles} cycles")
         chosen = choose(found, self.budget, cycles)
         if chosen is None:
-            raise UserError(self._too_fast(found, cycles))
+            raise self._too_fast(found, cycles)
         return chosen
 
     def _too_large(self, found: Problem) -> str:
@@ -138,16 +147,17 @@ class JointFold:
             "raise share, or take a larger board"
         )
 
-    def _too_fast(self, found: Problem, cycles: int) -> str:
+    def _too_fast(self, found: Problem, cycles: int) -> UserError:
         taken = found.total(least(found, self.budget, cycles))
         best = fastest(found, self.budget, lambda pace: self.progress(f"fastest that fits: {pace} cycles"))
         if best is None:
-            return self._too_large(found)
+            return UserError(self._too_large(found))
         part = cycles / best[0]
-        return (
+        return OverBudgetError(
             f"compile: {cycles} cycles a frame take {_excess(taken._asdict(), self.budget)}. The fastest that fits "
-            f"takes {best[0]}: lower target_fps to {part:.0%}, raise clock_mhz as much, or prune to {part:.0%} of the "
-            f"operations (widths to {math.sqrt(part):.0%})"
+            f"takes {best[0]}: lower target_fps to {part:.0%}, allow a higher clock (compile.max_clock_mhz), or prune "
+            f"to {part:.0%} of the operations (widths to {math.sqrt(part):.0%})",
+            best[0],
         )
 
 

@@ -54,6 +54,19 @@ def test_the_cycle_model_refuses_versal_and_compiling_goes_on_without_it(tmp_pat
         simulate._timing(ready, accelerator, None, None)
 
 
+def test_the_clock_rises_as_far_as_it_may(tmp_path, exported):
+    """8 x 8 padded pixels, a cycle each at best: at 100 MHz no 1.8 million frames a second."""
+    wanted = {"board": "pynq-z2", "target_fps": 1.8e6}
+    with pytest.raises(UserError, match=r"takes \d+ cycles a frame even when fully unfolded, but the goal leaves 55"):
+        compile.run(context(tmp_path / "fixed", exported, **wanted))
+    with pytest.raises(UserError, match=r"the goal leaves 55"):
+        compile.run(context(tmp_path / "little", exported, max_clock_mhz=110, **wanted))
+    ready = context(tmp_path / "ready", exported, max_clock_mhz=250, **wanted)
+    results = compile.run(ready).results
+    assert 110 < results["clock_mhz"] <= 250 and results["fps_model"] >= 1.8e6
+    assert Accelerator.load(ready.folder).clock_mhz == results["clock_mhz"]
+
+
 def test_fifos_are_sized_where_their_generous_depth_would_be_ultra_ram():
     design = chain(padding("pad", 4), 3000, unit("unit", 36, 1, 2))
     with pytest.raises(UserError, match=r"FIFO fifo1: .* UltraRAM, .* beyond 2028 beats; leave out compile.fifo_depth"):

@@ -15,7 +15,7 @@ def run(context: StageContext) -> Outcome:
     """
     from rich.console import Console
 
-    from hwprune.accel.design import load_design
+    from hwprune.accel.accelerator import Accelerator
     from hwprune.board.backends import backend_for, builder
     from hwprune.board.board import load_board
     from hwprune.board.report import FILE
@@ -25,13 +25,14 @@ def run(context: StageContext) -> Outcome:
         raise UserError("compile.board: a bitstream is for a board; name it in the recipe: compile: {board: pynq-z2}")
     board = load_board(recipe.compile.board)
     backend = backend_for(board, recipe.build.backend if recipe.build else None)
+    accelerator = Accelerator.load(context.inputs["compile"])
     folder = context.folder / backend
     console = Console(stderr=True)
     with console.status(f"build with {backend}") as status:
         report = builder(backend)(
-            load_design(context.inputs["compile"]),
+            accelerator.design,
             board,
-            recipe.compile.clock_mhz,
+            accelerator.clock_mhz,
             folder,
             lambda step: status.update(f"build with {backend}: {step}"),
         )

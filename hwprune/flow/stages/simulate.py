@@ -71,7 +71,7 @@ def _timing(
     from hwprune.sim.cycle.work import work
     from hwprune.sim.rate import rate
 
-    clock = context.recipe.compile.clock_mhz
+    clock = accelerator.clock_mhz
     try:
         model = CycleModel(accelerator.design)
     except UserError as error:
@@ -116,7 +116,7 @@ def _traces(
         wanted.frames,
         wanted.formats,
         values=Values(network, accelerator.origin, pixels) if wanted.values else None,
-        clock_mhz=context.recipe.compile.clock_mhz,
+        clock_mhz=accelerator.clock_mhz,
         limit=wanted.max_mib << 20,
     )
 
