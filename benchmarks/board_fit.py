@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from common import conclude, say
@@ -58,6 +59,7 @@ class Fit:
 
     def __init__(self, folder: Path, known: dict[str, Cost]):
         self.folder, self.known = folder, known
+        self.used: set[str] = set()
         self.checked = 0
         self.sizing = None
 
@@ -122,6 +124,7 @@ class Fit:
 
         say(f"{name}: synthesise")
         costs, keys = measure_instances(made.design, known=self.known, done=done)
+        self.used |= set(keys)
         self._check(made.design, set(keys) & set(self.known))
         self.known |= keys
         interval = self.sizing.rate.interval
@@ -141,7 +144,7 @@ class Fit:
         """Synthesise a few of those that were known again."""
         drawn = random.sample(sorted(old), min(CHECKED, len(old)))
         _, anew = measure_instances(design, known={k: v for k, v in self.known.items() if k not in drawn})
-        wrong = [key for key in drawn if key in anew and anew[key] != self.known[key]]
+        wrong = [key for key in drawn if anew[key] != self.known[key]]
         if wrong:
             raise SystemExit(
                 f"{COSTS.name} is not what Yosys makes here of {len(wrong)} of {len(drawn)} instances: --again"
@@ -152,6 +155,18 @@ class Fit:
 _FIELDS = {"lut": "luts", "dsp": "dsps", "bram18": "brams"}
 
 
+def known_costs() -> dict[str, Cost]:
+    """Those of this version of Yosys; rows are the fields of `Cost`."""
+    kept = json.loads(COSTS.read_text()) if COSTS.is_file() else {}
+    return {key: Cost(*row) for key, row in kept.get(version("pyosys"), {}).items()}
+
+
+def keep_costs(known: dict[str, Cost]) -> None:
+    """In place of what was known, a line each."""
+    rows = ",\n".join(f'"{key}": {json.dumps([*asdict(cost).values()])}' for key, cost in sorted(known.items()))
+    write_text(COSTS, f'{{"{version("pyosys")}": {{\n{rows}\n}}}}\n')
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sam", default=",".join(MIXED), help="layers that are SAM in the mixed design")
@@ -159,7 +174,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="synthesise everything, also what is known")
     parser.add_argument("--only", choices=("mac", "mixed", "finn"), help="one design, without a result")
     options = parser.parse_args()
-    known = {} if options.again else {k: Cost(**v) for k, v in json.loads(COSTS.read_text()).items()}
+    known = {} if options.again else known_costs()
     with tempfile.TemporaryDirectory(prefix="board-fit-") as temporary:
         fit = Fit(Path(temporary), known)
         make = {
@@ -170,8 +185,9 @@ def main() -> None:
         rows = {}
         for name in [options.only] if options.only else make:
             rows[name] = make[name]()
-            costs = {key: asdict(cost) for key, cost in sorted(fit.known.items())}
-            write_text(COSTS, json.dumps(costs, indent=0) + "\n")
+            keep_costs(known_costs() | fit.known)
+    if not options.only:
+        keep_costs({key: fit.known[key] for key in fit.used})
     if options.only:
         return
     best = max(rows["mac"]["fps"], rows["mixed"]["fps"])

@@ -70,7 +70,7 @@ def measure_instances(
     costs
         By instance.
     keys
-        By key, for the ``known`` of another design.
+        By key, for the ``known`` of another design. A key tells the sources and memories of an instance.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def measure_instances(
 
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(several, [new[at : at + BATCH] for at in range(0, len(new), BATCH)]))
-    return {instance.name: costs[instance.key] for instance in found}, costs
+    return {i.name: costs[i.key] for i in found}, {i.key: costs[i.key] for i in found}
 
 
 def total(costs: Mapping[str, Cost]) -> dict[str, int]:
