@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
@@ -219,6 +221,39 @@ async def refused_commands(dut):
     await bench.run(source, sinks, bench.frames(1))
     assert "frame" in await bench.until_interrupt()
     bench.check_memory()
+
+
+@cocotb.test()
+async def no_event_is_lost(dut):
+    """A frame that is finished in the very cycle in which the cause of the one before is cleared."""
+    bench = await Bench.start(dut)
+    control = dut.shell.body.control
+    seen = {}
+
+    async def watch():
+        for cycle in count():
+            await RisingEdge(dut.aclk)
+            if control.write.value and int(control.write_addr.value) == bench.offset("interrupt"):
+                seen["cleared"] = cycle
+            if control.finished.value:
+                seen["finished"] = cycle
+
+    cocotb.start_soon(watch())
+    ((source, sinks),) = bench.areas(1, 1)
+    bench.fill(source, bench.frames(1)[0])
+    wait, met = 200, False
+    for _ in range(4):
+        await bench.command(source, sinks, 1)
+        await ClockCycles(dut.aclk, wait)
+        await bench.write("interrupt", bench.bit("interrupt", "frame"))
+        await bench.until_clear("status", "busy")
+        pending = "frame" in bench.bits("interrupt", await bench.read("interrupt"))
+        late = seen["cleared"] - seen["finished"]
+        assert pending == (late <= 0), f"cleared {late} cycles after the frame"
+        met |= late == 0
+        wait -= late
+        await bench.write("interrupt", 0xFFFF_FFFF)
+    assert met, "the two never met in one cycle"
 
 
 @cocotb.test()

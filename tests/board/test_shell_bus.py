@@ -15,7 +15,7 @@ TESTS = (
 )
 CASES = {
     # As a detector has them: bytes in, heads of different sizes out; no frame is a whole number of words.
-    "64 bits": (64, 32, 16, StandIn(1, 1003, ((3, 17), (5, 4))), TESTS),
+    "64 bits": (64, 32, 16, StandIn(1, 1003, ((3, 17), (5, 4))), (*TESTS, "no_event_is_lost")),
     "32 bits, beats wider than words": (32, 32, 16, StandIn(6, 301, ((9, 3),), stall_percent=10), TESTS),
     "128 bits, long bursts, 40 address bits": (128, 40, 256, StandIn(24, 301, ((1, 2), (16, 1), (5, 100))), TESTS),
     "late memory": (64, 32, 16, StandIn(8, 512, ((8, 2), (8, 4))), ("bandwidth",)),
