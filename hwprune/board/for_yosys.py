@@ -17,6 +17,7 @@ SHIFT_REGISTER = "dynamic_srl.sv"
 _DIRECTIVE = "a compiler directive inside a module"
 _SLICE = "a slice that is empty at the first stage"
 _TAP = "a shift register with a variable tap"
+_STYLE = "the style of a memory, whose name Vivado reads in capitals too"
 ADAPTATIONS = (
     *(
         Adaptation(file, pattern, replacement, _DIRECTIVE)
@@ -43,6 +44,17 @@ ADAPTATIONS = (
     *(
         Adaptation("fifo/hdl/fifo.sv", rf"assign\t{port}\s*= \w+;", f"assign {port} = 0;", "a count that nothing reads")
         for port in ("count", "maxcount")
+    ),
+    *(
+        Adaptation(file, rf"\(\*(.*) RAM_STYLE = {value} \*\)", rf"(*\1 ram_style = {value} *)", _STYLE)
+        for file, value in (
+            ("fifo/hdl/fifo.sv", '"distributed"'),
+            ("fifo/hdl/fifo.sv", "RAM_STYLE_EFF"),
+            ("fifo/hdl/fifo.sv", "RAM_STYLE_HI"),
+        )
+    ),
+    Adaptation(
+        "thresholding/hdl/thresholding.sv", r'"FALSE", RAM_STYLE = RAM_STYLE', '"FALSE", ram_style = RAM_STYLE', _STYLE
     ),
     Adaptation(
         "mvu/mvu.sv",
