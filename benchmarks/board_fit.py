@@ -28,24 +28,19 @@ from networks import REFERENCE, reference
 from qonnx.custom_op.registry import getCustomOp
 
 from hwprune.accel.accelerator import Accelerator
-from hwprune.accel.budget import Budget
 from hwprune.accel.compile import Goal, assemble, compile_accelerator, hardware_graph, operator_rows, with_streams
 from hwprune.accel.folding import fold_options, node_cycles
 from hwprune.board.board import load_board
 from hwprune.board.instances import measure_instances, total
 from hwprune.board.netlist import Cost
+from hwprune.board.parts import budget
 from hwprune.files import write_text
 from hwprune.quant.export import export_qonnx
 from hwprune.sam.settings import Sam
 from hwprune.sim.cycle.sizing import fastest_interval, size_fifos, unbounded_model
 
 BOARD, CLOCK_MHZ = load_board("pynq-z2"), 100
-SHARES = {"lut": 0.85, "dsp": 0.95, "bram18": 0.95}
-LIMITS = Budget(
-    luts=int(SHARES["lut"] * BOARD.resources.luts),
-    dsps=int(SHARES["dsp"] * BOARD.resources.dsps),
-    brams=int(SHARES["bram18"] * BOARD.resources.brams),
-)
+LIMITS = budget(BOARD, 0.85)
 SAM = Sam(form="signed", group=1, floor=True, shift=2)
 COSTS = Path(__file__).with_name("board_fit_costs.json")
 CHECKED = 6
@@ -66,9 +61,9 @@ class Fit:
     def design(self, name: str, sam: Iterable[str] = ()) -> dict:
         """The fastest within the limits, by synthesis."""
         graph = self._graph(name, sam)
-        budget = LIMITS
+        limits = LIMITS
         for turn in range(ROUNDS):
-            goal = Goal(BOARD.part, CLOCK_MHZ, None, budget, jointly=True)
+            goal = Goal(BOARD.part, CLOCK_MHZ, None, limits, jointly=True)
             place = self.folder / f"{name}{turn}"
             told = partial(self._tell, name)
             made = compile_accelerator(graph, place, goal, told, self._size, fastest_interval)
@@ -78,7 +73,7 @@ class Fit:
                 return row
             say(f"{name}: over by {over}; again with less")
             taken = {key: made.resources[key] - over[key] for key in over}
-            budget = replace(budget, **{_FIELDS[key]: amount for key, amount in taken.items()})
+            limits = replace(limits, **{_FIELDS[key]: amount for key, amount in taken.items()})
         return row | {"fps": 0}
 
     def finns(self, fps: float) -> dict:

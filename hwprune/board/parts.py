@@ -1,5 +1,6 @@
 """What is in a part: that of a board, or another by name (Xilinx DS190, DS180, DS891)."""
 
+import math
 import re
 
 from hwprune.accel.budget import Budget
@@ -22,14 +23,15 @@ _DEVICE = re.compile(r"xc7[a-z]\d+|xczu\d+[a-z]{2}|xck\d+|LFE5U-\d+F")
 """Of a part's name, what tells what is in it; package and speed follow."""
 
 
-MEMORY_AND_DSP = 0.95
-"""Of a part's block RAMs and DSP slices, how many a design may take: unlike LUTs they do not crowd the router."""
+FULLER = 0.1
+"""By how much more of a board block RAMs and DSP slices may be filled than LUTs: they do not crowd the router."""
 
 
 def budget(board: Board, share: float) -> Budget:
-    """What a design may take that is to have this share, 0 to 1, of the board's LUTs."""
-    has = board.resources
-    return Budget(int(share * has.luts), int(MEMORY_AND_DSP * has.dsps), int(MEMORY_AND_DSP * has.brams))
+    """What a design may take that is to have this share, 0 to 1, of the board: of its LUTs; of the rest a tenth more."""
+    has, fuller = board.resources, min(1.0, share + FULLER)
+    return Budget(*(math.floor(part * amount + 1e-9) for part, amount in
+                    ((share, has.luts), (fuller, has.dsps), (fuller, has.brams))))  # fmt: skip
 
 
 def contents(part: str) -> Budget:

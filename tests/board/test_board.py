@@ -4,7 +4,7 @@ import pytest
 
 from hwprune.accel.budget import Budget
 from hwprune.board.board import boards, load_board
-from hwprune.board.parts import contents
+from hwprune.board.parts import budget, contents
 from hwprune.errors import UserError
 
 # Blocks of 18 Kb are twice the blocks of 36 Kb of the vendor's product tables.
@@ -60,3 +60,10 @@ def test_unknown_boards_are_told_with_those_that_are_there(tmp_path):
         load_board("pynqz2")
     with pytest.raises(UserError, match=r"none.toml: cannot be read"):
         load_board(tmp_path / "none.toml")
+
+
+def test_a_share_of_a_board():
+    board = load_board("pynq-z2")
+    assert budget(board, 0.85) == Budget(luts=45_220, dsps=209, brams=266)
+    assert budget(board, 0.5) == Budget(luts=26_600, dsps=132, brams=168)
+    assert budget(board, 1.0) == contents(board.part)
