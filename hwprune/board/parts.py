@@ -28,7 +28,7 @@ FULLER = 0.1
 
 
 def budget(board: Board, share: float) -> Budget:
-    """What a design may take that is to have this share, 0 to 1, of the board: of its LUTs; of the rest a tenth more."""
+    """What a design may take that is to have this share, 0 to 1, of its LUTs; of the rest a tenth more."""
     has, fuller = board.resources, min(1.0, share + FULLER)
     return Budget(*(math.floor(part * amount + 1e-9) for part, amount in
                     ((share, has.luts), (fuller, has.dsps), (fuller, has.brams))))  # fmt: skip
