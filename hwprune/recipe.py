@@ -123,8 +123,8 @@ class CompileSettings(_Section):
     """Name of a board (pynq-z1, pynq-z2, ultra96-v2, kv260, zcu104, ulx3s-85f), or a .toml file like those in boards/.
     It gives `part`, the default of `clock_mhz`, and what `build` needs to know."""
     share: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Share of the board's LUTs that the accelerator may take; of DSP slices and block RAM a tenth of the board more. It
-    is 0.85 where a board is named."""
+    """Share of the board's LUTs that the accelerator may take; of DSP slices and block RAM a tenth of the board more.
+    It is 0.85 where a board is named."""
     part: Annotated[str, Field(pattern=r"^(xc[a-z0-9]+(-[a-zA-Z0-9]+)*|LFE5U[A-Z0-9-]+)$")] = "xc7z020clg400-1"
     """Part as its vendor names it; that of `board` where one is named. The default is that of the PYNQ-Z1 and PYNQ-Z2
     boards."""
