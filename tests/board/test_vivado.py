@@ -12,11 +12,12 @@ from hwprune.board.board import load_board
 from hwprune.errors import UserError
 from tests.board.shell_standin import StandIn
 from tests.board.vivado import samples
+from tests.board.vivado.interpreter import interpreters
 from tests.board.vivado.twin import Twin, TwinError
 
 needs_tcl = pytest.mark.skipif(
-    __import__("importlib").util.find_spec("_tkinter") is None,
-    reason="no Tcl interpreter: Python was built without tkinter (apt-get install python3-tk)",
+    not interpreters(),
+    reason="no Tcl interpreter: neither tkinter nor tclsh is installed (apt-get install tcl)",
 )
 BOARDS = ["pynq-z1", "pynq-z2", "ultra96-v2", "kv260", "zcu104"]
 MEMORY = 'module memory #(parameter INIT_FILE = "rtl/conv1/memblock.dat", PATH = "rtl/conv1/threshs_") ();\nendmodule\n'
@@ -118,6 +119,21 @@ def test_a_wrong_name_does_not_pass(tmp_path, right, wrong, complaint):
         Twin(REPORTS).source(script)
     assert not (tmp_path / "build" / "out").exists()
     assert not build(tmp_path).complete
+
+
+@needs_tcl
+def test_interpreters_agree(tmp_path):
+    """Python's and `tclsh` take the same road, as far as they are installed; words come through with all they hold."""
+    build(tmp_path, name="with [brackets], $dollars and ümlauts")
+    script = tmp_path / "with [brackets], $dollars and ümlauts" / "build.tcl"
+    script.write_text(script.read_text() + "puts {a {b c} \\{ ü}\nset_property {a {b c}} d e\n")
+    told = []
+    for interpreter in interpreters():
+        twin = Twin(REPORTS, interpreter=interpreter)
+        with pytest.raises(TwinError, match=r"e has no property a \{b c\}"):
+            twin.source(script)
+        told.append(twin.said)
+    assert told[0][-1] == "a {b c} \\{ ü" and all(said == told[0] for said in told)
 
 
 @needs_tcl

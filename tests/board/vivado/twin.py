@@ -9,6 +9,8 @@ import re
 import tomllib
 from pathlib import Path
 
+from tests.board.vivado.interpreter import Tcl, TclError, interpreters
+
 KNOWN = tomllib.loads(Path(__file__).with_name("commands.toml").read_text())
 MODULE = "module reference"
 
@@ -26,13 +28,21 @@ class Twin:
         Text of the report that each command writes.
     fail_at
         Step of the runs that ends in error, with its message.
+    interpreter
+        Command that runs a file of Tcl, if not the first that is found.
     """
 
     def __init__(
-        self, samples: dict[str, str], boards: tuple[str, ...] = (), version: str = "2022.2", fail_at: str = ""
+        self,
+        samples: dict[str, str],
+        boards: tuple[str, ...] = (),
+        version: str = "2022.2",
+        fail_at: str = "",
+        interpreter: list[str] | None = None,
     ):
         self.samples, self.boards, self.version_, self.fail_at = samples, boards, version, fail_at
         self.said: list[str] = []
+        self.interpreter = interpreter
         self.project = self.bd = None
         self.files: dict[str, list[Path]] = {"sources_1": [], "constrs_1": []}
         self.cells: dict[str, dict] = {}
@@ -46,33 +56,23 @@ class Twin:
 
     def source(self, script: Path) -> None:
         """Run a script; TwinError with what was wrong."""
-        import tkinter
-
-        tcl = tkinter.Tcl()
-        for name in KNOWN["commands"]:
-            # An exception would not reach the script: it comes as the first of two words.
-            tcl.createcommand(f"twin_{name}", self._command(name))
-            tcl.eval(
-                f"proc {name} {{args}} {{lassign [twin_{name} {{*}}$args] wrong result; "
-                "if {$wrong ne {}} {error $wrong}; return $result}"
-            )
-        tcl.createcommand("puts_to_log", self.said.append)
-        # Only what goes to standard output is caught.
-        tcl.eval(
-            "rename puts real_puts\n"
-            "proc puts {args} {if {[llength $args] == 1} {puts_to_log [lindex $args 0]} else {real_puts {*}$args}}"
-        )
+        commands = {name: self._command(name) for name in KNOWN["commands"]}
+        self.tcl = Tcl(commands | {"puts": self._said}, TwinError, self.interpreter or interpreters()[0])
         try:
-            tcl.eval(f"source -encoding utf-8 {{{script}}}")
-        except tkinter.TclError as error:
+            self.tcl.source(script)
+        except TclError as error:
             raise TwinError(str(error)) from None
+
+    def _said(self, text: str) -> str:
+        self.said.append(text)
+        return ""
 
     def _command(self, name: str):
         known = KNOWN["commands"][name]
 
         def call(*arguments):
             words, options = [], {}
-            rest = [str(argument) for argument in arguments]
+            rest = list(arguments)
             while rest:
                 word = rest.pop(0)
                 if word in known.get("values", ()):
@@ -90,15 +90,7 @@ class Twin:
                 raise TwinError(f"{name}: {len(words)} words, not {least} to {most}: {words}")
             return getattr(self, name)(words, options) or ""
 
-        def caught(*arguments):
-            try:
-                return "", call(*arguments)
-            except TwinError as error:
-                return str(error), ""
-            except Exception as error:  # of the twin itself: as loud
-                return f"{type(error).__name__}: {error}", ""
-
-        return caught
+        return call
 
     # projects and files
 
@@ -416,9 +408,7 @@ class Twin:
         return found
 
     def _list(self, text: str) -> list[str]:
-        import tkinter
-
-        return [str(word) for word in tkinter.Tcl().splitlist(text)]
+        return self.tcl.split(text)
 
     @staticmethod
     def _must(true, otherwise: str) -> None:
