@@ -213,6 +213,7 @@ def _top_text(
         body += _node_text(node, by_tensor, sources)
     lines = [
         "// Made by hwprune: FINN's operators, one instance a node, one wire triple a stream.",
+        "/* verilator lint_off PINCONNECTEMPTY */",  # AXI-Lite ports of memories that are never written
         f"module {top} (",
         ",\n".join(f"    {port}" for port in ports),
         ");",
@@ -220,6 +221,7 @@ def _top_text(
         "",
         *body,
         f"endmodule : {top}",
+        "/* verilator lint_on PINCONNECTEMPTY */",
         "",
     ]
     return "\n".join(lines)
