@@ -142,8 +142,10 @@ class JointFold:
             return (
                 told + "pruning channels does not make up for that: remove layers, raise share, or take a larger board"
             )
+        # Rounded down, both: memories shrink block by block, not byte by byte.
+        share = min(math.floor(100 * min(left)), 99)
         return (
-            f"{told}prune to {min(left):.0%} of the parameters (widths to {math.sqrt(min(left)):.0%}), use fewer bits, "
+            f"{told}prune to {share}% of the parameters (widths to {math.isqrt(100 * share)}%), use fewer bits, "
             "raise share, or take a larger board"
         )
 
