@@ -111,16 +111,24 @@ async def soft_reset(dut):
     bench = await Bench.start(dut)
     await bench.enable("frame", "idle", "error")
     enabled = await bench.read("interrupt_enable")
-    for trial in range(10):
-        bench.stall(int(bench.random.choice([0, 30, 70])))
+    for trial in range(12):
+        # Where one way is slow, the other has come to rest long before.
+        only = (None, "read", "write")[trial % 3]
+        bench.stall(70 if only else int(bench.random.choice([0, 30, 70])), only)
         areas = bench.areas(2, 3)
         for source, sinks in areas[:2]:
             frames = [bench.standin.frame(bench.random, hangs=trial % 5 == 4) for _ in range(2)]
             for number, frame in enumerate(frames):
                 bench.fill(source + number * bench.input["pitch"], frame)
             await bench.command(source, sinks, 2)
+            if trial % 4 == 1:
+                bench.bad_reads[source] = bench.bad_writes[sinks[-1]] = AxiResp.SLVERR
         await ClockCycles(dut.aclk, int(bench.random.integers(1, 3 * bench.input["beats"])))
+        for _ in range(trial % 2):  # asked for again while it is under way
+            await bench.write("control", bench.bit("control", "reset"))
         await bench.reset()
+        bench.bad_reads.clear()
+        bench.bad_writes.clear()
         reads, writes = bench.ram.read_if, bench.ram.write_if
         for channel in (reads.ar_channel, reads.r_channel, writes.aw_channel, writes.w_channel, writes.b_channel):
             assert channel.empty(), "something is left on the bus"
@@ -141,6 +149,53 @@ async def soft_reset(dut):
 
 
 @cocotb.test()
+async def hard_reset(dut):
+    """The reset of the whole port, in the middle of a frame: all is as after power-up, and the next frame is whole."""
+    bench = await Bench.start(dut)
+    for _ in range(4):
+        bench.stall(int(bench.random.choice([0, 30])))
+        broken, whole = bench.areas(2, 2)
+        await bench.enable("frame", "idle", "error")
+        for number, frame in enumerate(bench.frames(2)):
+            bench.fill(broken[0] + number * bench.input["pitch"], frame)
+        await bench.command(*broken, 2)
+        await ClockCycles(dut.aclk, int(bench.random.integers(1, 2 * bench.input["beats"])))
+        dut.aresetn.value = 0
+        await ClockCycles(dut.aclk, 16)
+        dut.aresetn.value = 1
+        await bench.until_clear("status", "resetting")
+        for name in ("status", "interrupt", "interrupt_enable", "error", "frames_finished", "frames", "input_address"):
+            assert await bench.read(name) == 0, name
+        for stream, sink in zip(bench.outputs, broken[1], strict=True):
+            end = sink + stream["pitch"] + stream["bytes"]
+            bench.memory[sink:end] = bench.ram.read(bench.base + sink, end - sink)
+        await bench.enable("idle")
+        await bench.run(*whole, bench.frames(2))
+        while "idle" not in await bench.until_interrupt():
+            pass
+        assert await bench.read("frames_finished") == 2
+        bench.check_memory()
+
+
+@cocotb.test()
+async def counters_of_64_bits(dut):
+    """The two words of a counter are of one moment, however far apart they are read; the carry comes through."""
+    bench = await Bench.start(dut)
+    ((source, sinks),) = bench.areas(1, 1)
+    bench.fill(source, bench.standin.frame(bench.random, hangs=True))
+    await bench.command(source, sinks, 1)
+    for ahead in (400, 40, 4):  # cycles before the lower word turns over
+        dut.shell.body.frames.busy_cycles.value = (7 << 32) - ahead
+        at = bench.offset("busy_cycles")
+        low = await bench.control.read_dword(at)
+        await ClockCycles(dut.aclk, 500)
+        value = await bench.control.read_dword(at + 4) << 32 | low
+        assert 0 <= value - ((7 << 32) - ahead) < 100, hex(value)
+        assert 500 <= await bench.read("busy_cycles") - value < 700
+    await bench.reset()
+
+
+@cocotb.test()
 async def bus_errors(dut):
     """SLVERR and DECERR at any word: told with address, the frames go on, and the next ones are whole."""
     bench = await Bench.start(dut)
@@ -152,8 +207,11 @@ async def bus_errors(dut):
             (source, sinks), after = bench.areas(1, 2)
             which = int(bench.random.integers(len(sinks)))
             at, stream = (source, bench.input) if way == "read" else (sinks[which], bench.outputs[which])
-            word = at + int(bench.random.integers(stream["pitch"] // bench.word)) * bench.word
-            (bench.bad_reads if way == "read" else bench.bad_writes)[word] = answer
+            # Several in one frame: the first is told.
+            words = at + bench.random.integers(stream["pitch"] // bench.word, size=3) * bench.word
+            bad = bench.bad_reads if way == "read" else bench.bad_writes
+            bad |= dict.fromkeys(words.tolist(), answer)
+            word = int(words.min())
             await bench.run(source, sinks, bench.frames(1))
             finished += 1
             causes = set()
@@ -165,7 +223,8 @@ async def bus_errors(dut):
                 assert told == word
             else:
                 assert at <= told <= word < told + bench.word * bench.settings.max_burst
-                bench.memory[word : word + bench.word] = bench.ram.read(bench.base + word, bench.word)
+                for at in words.tolist():
+                    bench.memory[at : at + bench.word] = bench.ram.read(bench.base + at, bench.word)
             await bench.write("error", 0xFFFF_FFFF)
             assert not await bench.errors()
             bench.bad_reads.clear()

@@ -190,9 +190,14 @@ class Bench:
         return [self.standin.frame(self.random) for _ in range(number)]
 
     # The bus.
-    def stall(self, percent: int) -> None:
-        """Each channel of both ports waits in so many cycles of a hundred, each by itself; 0 for never."""
+    def stall(self, percent: int, only: str | None = None) -> None:
+        """Each channel of both ports waits in so many cycles of a hundred, each by itself; 0 for never. Or `only` those
+        that "read" or "write" memory, and all others never."""
         reads, writes = self.ram.read_if, self.ram.write_if
+        slow = {
+            "read": [reads.ar_channel, reads.r_channel],
+            "write": [writes.aw_channel, writes.w_channel, writes.b_channel],
+        }
         channels = [reads.ar_channel, reads.r_channel, writes.aw_channel, writes.w_channel, writes.b_channel]
         control = self.control
         channels += [control.write_if.aw_channel, control.write_if.w_channel, control.write_if.b_channel]
@@ -200,7 +205,7 @@ class Bench:
         for channel in channels:
             channel.clear_pause_generator()
             channel.pause = False
-            if percent:
+            if percent and (only is None or channel in slow[only]):
                 channel.set_pause_generator(self._pauses(percent))
 
     def _pauses(self, percent: int):

@@ -130,9 +130,13 @@ def test_a_design_brings_its_own_buffers(tmp_path):
     assert not any(Path(file).stem in SHARED and "shell/" in file for file in files)
 
 
-@pytest.mark.parametrize(("data_bits", "address_bits", "max_burst"), [(32, 32, 16), (64, 32, 16), (128, 40, 256)])
-def test_the_shell_is_clean_under_lint(tmp_path, data_bits, address_bits, max_burst):
-    design = STANDIN.design(tmp_path / "design")
+@pytest.mark.parametrize(
+    ("data_bits", "address_bits", "max_burst", "outputs"),
+    [(32, 32, 16, 2), (64, 32, 16, 1), (128, 40, 256, 2), (64, 40, 16, MAX_OUTPUTS)],
+)
+def test_the_shell_is_clean_under_lint(tmp_path, data_bits, address_bits, max_burst, outputs):
+    sizes = tuple((1 + n % 5, 4 + n % 3) for n in range(outputs))
+    design = StandIn(1, 1003, sizes).design(tmp_path / "design")
     source = design.sources[0]
     source.write_text("/* verilator lint_off WIDTH */\n" + source.read_text() + "/* verilator lint_on WIDTH */\n")
     shell = write_shell(design, board_with(data_bits, address_bits), tmp_path / "shell", max_burst=max_burst)

@@ -11,7 +11,8 @@ pytest.importorskip("cocotbext.axi", reason="cocotb and cocotbext-axi are not in
 from tests.board.shell_runner import Settings, simulate
 
 TESTS = (
-    *("registers", "one_frame", "random_frames", "frames_overlap", "soft_reset", "bus_errors", "refused_commands"),
+    *("registers", "one_frame", "random_frames", "frames_overlap", "soft_reset", "hard_reset", "bus_errors"),
+    *("refused_commands", "counters_of_64_bits"),
 )
 CASES = {
     # As a detector has them: bytes in, heads of different sizes out; no frame is a whole number of words.
