@@ -31,6 +31,8 @@ class Settings:
     standin: dict | None = None
     frames: str | None = None
     """NPZ file with the input and the expected outputs of a real accelerator, frame by frame."""
+    package: str | None = None
+    """Folder with an unpacked package, for the driver."""
 
 
 def simulate(shell: Shell, settings: Settings, folder: Path, runtime: Path, module: str, tests: list[str]) -> None:

@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from rich.console import Console
 
 from hwprune.accel.accelerator import Accelerator
+from hwprune.board import driver
 from hwprune.board.package import write_package
 from hwprune.errors import UserError
 from hwprune.flow.run_folder import RunFolder
@@ -134,6 +137,8 @@ def test_the_package(compiled, tmp_path, tools):
         content = {name: package.read(name) for name in names}
         assert {entry.date_time for entry in package.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert names[:-1] == sorted(names[:-1])
+    assert json.loads(content["versions.json"])["vivado"] == "2022.2"
+    assert Recipe.model_validate(yaml.safe_load(content["recipe.yaml"])) == recipe()
     assert {
         "small.bit",
         "small.hwh",
@@ -143,6 +148,8 @@ def test_the_package(compiled, tmp_path, tools):
         "recipe.yaml",
         "versions.json",
     } <= set(names)
+    assert content["driver.py"] == Path(driver.__file__).read_bytes()
+    assert "there is no notebook yet" in content["README.md"].decode()
     assert {"vectors/0/in0_V.bin", "vectors/1/out0_V.bin", "reports/timing.rpt", "build.json"} <= set(names)
     sums = dict(reversed(line.split("  ")) for line in content.pop("SHA256SUMS").decode().splitlines())
     assert sums == {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
@@ -295,4 +302,4 @@ def test_finn_takes_the_graph_through_its_own_flow(compiled, tmp_path, tools, mo
     config = next((tmp_path / "run" / "build" / "finn" / "build").glob("vivado_zynq_proj_*/ip_config.tcl")).read_text()
     assert "StreamingDataflowPartition_1/s_axis_0" in config and "odma0/s_axis_0" in config
     with zipfile.ZipFile(tmp_path / "run" / "deploy" / "small.zip") as package:
-        assert package.read("small.bit") == b"bits" and "registers.json" not in package.namelist()
+        assert package.read("small.bit") == b"bits" and not {"registers.json", "driver.py"} & set(package.namelist())

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from hwprune.quant.integer import IntegerNetwork
     from hwprune.recipe import Recipe
 
+REGISTERS = "registers.json"
+HOST = {"driver.py": "driver.py"}
+"""What runs on the board's processor: name in the zip, and in `hwprune.board`."""
+
 
 def run(context: StageContext) -> Outcome:
     """Gather, compute the test vectors, and pack."""
@@ -35,6 +39,7 @@ def run(context: StageContext) -> Outcome:
     content: dict[str, Any] = {
         **_built(folder, report, recipe.name),
         **_vectors(context, network, accelerator),
+        **_host(report),
         "network.json": _json(_interface(accelerator, head)),
         "board.json": _json(load_board(recipe.compile.board).model_dump(mode="json")),
         "versions.json": _json(versions() | report.tools),
@@ -51,11 +56,19 @@ def _built(folder: Path, report: "BuildReport", name: str) -> dict[str, Path]:
     from hwprune.board.report import FILE
 
     named = [file for file in (report.bitstream, report.hardware_handoff) if file]
-    told = [file for file in report.files if file.startswith("reports/") or file == "registers.json"]
+    told = [file for file in report.files if file.startswith("reports/") or file == REGISTERS]
     return {
         **{f"{name}.{file.rpartition('.')[2]}": folder / file for file in named},
         **{file: folder / file for file in (*told, FILE)},
     }
+
+
+def _host(report: "BuildReport") -> dict[str, Path]:
+    """The driver, where there are our shell's registers, and the handoff that PYNQ wants."""
+    from hwprune import board
+
+    fits = REGISTERS in report.files and report.hardware_handoff
+    return {name: Path(board.__path__[0]) / file for name, file in HOST.items()} if fits else {}
 
 
 def _vectors(context: StageContext, network: "IntegerNetwork", accelerator: "Accelerator") -> dict[str, bytes]:
@@ -104,6 +117,7 @@ def _recipe(recipe: "Recipe") -> bytes:
 WHAT = {
     ".bit": "configures the part",
     ".hwh": "describes its blocks to PYNQ, which wants it beside the bitstream under the same name",
+    "driver.py": "needs numpy and pynq only: loads the bitstream, computes frames, compares the vectors",
     "registers.json": "the accelerator's registers, and how frames lie in memory",
     "network.json": "its streams; per channel, what the host multiplies and adds; the meaning of the outputs",
     "board.json": "the board: memory map, ports, clock",
@@ -111,6 +125,21 @@ WHAT = {
     "versions.json": "with what all this was made",
     "recipe.yaml": "the recipe with all its defaults: `hwprune run recipe.yaml` makes it again",
 }
+
+
+WITH_DRIVER = (
+    "To see that the board computes what the network computes, unpack all this on the board, and there, as root in "
+    "PYNQ's environment: `python3 driver.py`. It loads the bitstream, gives it the vectors, and compares every bit "
+    "that counts.",
+    "",
+    "`driver.Accelerator.load(folder).run(frames)` computes frames of your own: bytes in, bytes out, as "
+    "`registers.json` lays them out. It neither resizes images nor decodes boxes yet, and there is no notebook yet.",
+)
+WITHOUT_DRIVER = (
+    "To see that the board computes what the network computes: load the bitstream, give it `vectors/0/in*.bin` "
+    "and compare what it leaves in memory with `vectors/0/out*.bin`, where the bits of the mask are 1. The driver "
+    "works with the bitstreams of backend vivado only, so there is none here.",
+)
 
 
 def _readme(name: str, report: "BuildReport", files: list[str]) -> str:
@@ -130,8 +159,7 @@ def _readme(name: str, report: "BuildReport", files: list[str]) -> str:
             "| `vectors/STREAM.mask` | the bits of an output that count are 1; others only fill up bytes |",
             "| `SHA256SUMS` | `sha256sum -c SHA256SUMS` tells whether all came through whole |",
             "",
-            "To see that the board computes what the network computes: load the bitstream, give it `vectors/0/in*.bin` "
-            "and compare what it leaves in memory with `vectors/0/out*.bin`, where the bits of the mask are 1.",
+            *(WITH_DRIVER if "driver.py" in files else WITHOUT_DRIVER),
             "",
         ]
     )
