@@ -13,10 +13,11 @@ from hwprune.accel.compile import Goal, compile_accelerator
 from hwprune.board.backends import vivado
 from hwprune.board.board import load_board
 from hwprune.board.inferred_rtl import INFERRED, SHIFT_IN_LUTS, adapt_sources
-from hwprune.board.shell import TOP
+from hwprune.board.shell import TOP, design_checksum
 from hwprune.board.yosys import SLANG, yosys
 from hwprune.models.architecture import Sam
 from hwprune.quant.export import export_qonnx
+from tests.board.serial_nets import compiled, one_head
 from tests.nets import integer_network
 from tests.sim.test_equivalence import SIZE, two_heads
 
@@ -67,6 +68,18 @@ def test_clean_under_lint(build):
     warned = set(re.findall(r"^%Warning-\w+: ([^:]+):", said, re.MULTILINE))
     assert any("finn-rtllib/fifo" in file for file in warned)
     assert not [file for file in warned if "rtl/shell/" in file or "rtl/operators/" in file or "accelerator" in file]
+
+
+def test_the_same_network_gives_the_same_sources(tmp_path):
+    """Wherever it is compiled: register `design`, and with it the zip, depends on no path and no order."""
+    for name in ("one", "another place"):
+        (tmp_path / name).mkdir()
+    designs = [compiled(tmp_path / name, one_head())[1].design for name in ("one", "another place")]
+    assert designs[0].folder != designs[1].folder
+    assert design_checksum(designs[0]) == design_checksum(designs[1])
+    source = designs[1].sources[0]
+    source.write_text(source.read_text() + "\n")
+    assert design_checksum(designs[0]) != design_checksum(designs[1])
 
 
 @pytest.mark.parametrize("build", ["kv260"], indirect=True)  # for 7-series parts test_openxc7 does it
