@@ -91,6 +91,54 @@ async def fixed_bursts(dut):
 
 
 @cocotb.test()
+async def errors_come_back(dut):
+    """The first answer to a write burst that is no OKAY, that to a word of a read burst; the next are clean."""
+    master, memory, draw = await start(dut, 25)
+    answers = {}  # by access since this was set
+
+    def spoil(channel, field: str) -> None:
+        send = channel.send
+
+        async def answer(transaction) -> None:
+            setattr(transaction, field, answers.pop(0, AxiResp.OKAY))
+            for access in sorted(answers):
+                answers[access - 1] = answers.pop(access)
+            await send(transaction)
+
+        channel.send = answer
+
+    spoil(memory.write_if.b_channel, "bresp")
+    spoil(memory.read_if.r_channel, "rresp")
+    for first, second in ((AxiResp.SLVERR, AxiResp.DECERR), (AxiResp.DECERR, AxiResp.SLVERR)):
+        data = draw.randbytes(64)
+        answers.update({draw.randrange(7): first, draw.randrange(7, 16): second})
+        assert (await master.write(0x200, data)).resp == first
+        assert (await master.write(0x200, data)).resp == AxiResp.OKAY and not answers
+        answers[draw.randrange(16)] = first
+        assert (await master.read(0x200, 64)).resp == first
+        found = await master.read(0x200, 64)
+        assert (found.resp, found.data) == (AxiResp.OKAY, data) and not answers
+
+
+@cocotb.test()
+async def reset_in_a_burst(dut):
+    """Whatever goes on, after a reset of both sides the next accesses are whole."""
+    master, _, draw = await start(dut, 25)
+    for _ in range(8):
+        tasks = [cocotb.start_soon(master.write(0x400, bytes(200))), cocotb.start_soon(master.read(0x800, 200))]
+        await ClockCycles(dut.aclk, draw.randrange(1, 120))
+        dut.aresetn.value = 0
+        await ClockCycles(dut.aclk, 3)
+        dut.aresetn.value = 1
+        for task in tasks:
+            task.cancel()
+        await ClockCycles(dut.aclk, 2)
+        data = draw.randbytes(100)
+        assert (await master.write(0xC00, data)).resp == AxiResp.OKAY
+        assert (await master.read(0xC00, 100)).data == data
+
+
+@cocotb.test()
 async def wrapping_bursts(dut):
     """By hand, as the models have none: eight words around a boundary of 32 bytes."""
     cocotb.start_soon(Clock(dut.aclk, 10, "ns").start())

@@ -11,7 +11,10 @@ from hwprune.accel.sources import rtl_dir
 pytest.importorskip("cocotbext.axi", reason="cocotb and cocotbext-axi are not installed")
 from tests.board.shell_runner import simulator_programs
 
-TESTS = ("at_full_speed", "with_stalls", "reads_and_writes_at_once", "fixed_bursts", "wrapping_bursts")
+TESTS = (
+    *("at_full_speed", "with_stalls", "reads_and_writes_at_once", "fixed_bursts", "wrapping_bursts"),
+    *("errors_come_back", "reset_in_a_burst"),
+)
 
 
 def test_bridge(tmp_path, runtime):
