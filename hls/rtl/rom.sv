@@ -17,12 +17,16 @@ module rom #(
         $error("rom: DEPTH=%0d and WIDTH=%0d have to be at least 1", DEPTH, WIDTH);
     end
 
-    // Only the attributes use it, which a simulator does not read.
+    // Only the attribute uses it, which a simulator does not read.
     /* verilator lint_off UNUSEDPARAM */
-    localparam STYLE = BLOCK ? "block" : "auto";
+`ifdef YOSYS
+    localparam STYLE = BLOCK ? "block" : "logic";
+`else
+    localparam STYLE = BLOCK ? "block" : "distributed";
+`endif
     /* verilator lint_on UNUSEDPARAM */
 
-    (* rom_style = STYLE, logic_block = !BLOCK *) logic [WIDTH-1:0] mem[DEPTH];
+    (* rom_style = STYLE *) logic [WIDTH-1:0] mem[DEPTH];
 
     initial if (FILE != "") $readmemh(FILE, mem);
 

@@ -22,6 +22,11 @@ from hwprune.board.yosys import DELAY_PS, SLANG, yosys
 INSTANCE = re.compile(r"^    (\w+) u_(\w+) \($", re.MULTILINE)
 """In the top that `hwprune.accel.stitch` writes."""
 DEFINED = re.compile(r"^\s*(?:module|package)\s+(?:automatic\s+)?(\w+)", re.MULTILINE)
+SYNTH = "synth_xilinx -flatten -abc9 -noiopad -noclkbuf -arch xc7"
+ROM = "rom$"
+"""How the names of modules begin that Yosys makes of ``rom.sv``."""
+FEW = 16
+"""Words of a ROM that are better worked into the logic."""
 BATCH = 6
 """Instances for a process, whose start takes seconds."""
 
@@ -135,22 +140,67 @@ def _instance(folder: Path, name: str, module: str, files: list[str], texts: dic
 
 def _synthesise(some: list[Instance], folder: Path) -> list[Cost]:
     script = []
+    apart = [_has_lut_rom(instance, folder) for instance in some]
     with TemporaryDirectory(prefix="instances-") as results:
         for number, instance in enumerate(some):
+            read = f"{SLANG} -D XC7 -D SYNTHESIS -D YOSYS_SRL -I {SOURCES}/finn-rtllib/swg --top {instance.module}"
             script += [
                 "design -reset",
                 *(f"read_verilog -lib +/xilinx/{cells}.v" for cells in ("cells_sim", "cells_xtra")),
-                f"{SLANG} -D XC7 -D SYNTHESIS -D YOSYS_SRL -I {SOURCES}/finn-rtllib/swg --top {instance.module} "
-                f"{' '.join(instance.files)}",
+                f"{read} {'--keep-hierarchy ' if apart[number] else ''}{' '.join(instance.files)}",
+                *(_rom_apart(instance.module, f"{results}/{number}.rom.json") if apart[number] else ()),
                 f"scratchpad -set abc9.D {DELAY_PS}",
-                f"synth_xilinx -flatten -abc9 -noiopad -noclkbuf -arch xc7 -top {instance.module}",
+                f"{SYNTH} -top {instance.module}",
+                "delete t:$scopeinfo",
                 f"write_json {results}/{number}.json",
             ]
         try:
             yosys(script, folder)
         except RuntimeError as error:
             raise RuntimeError(f"one of {', '.join(i.name for i in some)}: {error}") from None
-        return [
-            measure(json.loads(Path(results, f"{number}.json").read_text())["modules"][instance.module])
-            for number, instance in enumerate(some)
-        ]
+        found = []
+        for number, instance in enumerate(some):
+            module = _modules(Path(results, f"{number}.json"))[instance.module]
+            if apart[number]:
+                logic = {name: cell for name, cell in module["cells"].items() if not cell["type"].startswith(ROM)}
+                (rom,) = _modules(Path(results, f"{number}.rom.json")).values()
+                found.append(measure(module | {"cells": logic}) + measure(rom))
+            else:
+                found.append(measure(module))
+        return found
+
+
+def _modules(path: Path) -> dict[str, dict]:
+    """All of a netlist but the cells of the part."""
+    modules = json.loads(path.read_text())["modules"]
+    return {
+        name: module for name, module in modules.items() if not {"blackbox", "whitebox"} & set(module["attributes"])
+    }
+
+
+def _has_lut_rom(instance: Instance, folder: Path) -> bool:
+    """Whether it has a ROM in LUTs of more than a few words."""
+    home = folder / SOURCES / instance.name
+    words = max((path.read_text().count("\n") for path in home.glob("*_weights.dat")), default=0)
+    return words > FEW and any(".BLOCK(1'b0)" in path.read_text() for path in home.glob("*.v"))
+
+
+def _rom_apart(module: str, netlist: str) -> list[str]:
+    """Synthesise the ROM by itself, and leave it out of the rest.
+
+    Vivado makes a ROM of 64 words a LUT, with the slice's own multiplexers behind them. So does Yosys; but not where it
+    takes the delay that the logic beside it leaves for looking at less area, and finds more.
+    """
+    return [
+        f"hierarchy -top {module}",
+        f"setattr -mod -set keep_hierarchy 1 {ROM}*",
+        "flatten",
+        "design -save all",
+        f"delete {module}",
+        "scratchpad -unset abc9.D",
+        SYNTH,
+        "delete t:$scopeinfo",
+        f"write_json {netlist}",
+        "design -load all",
+        f"blackbox {ROM}*",
+    ]

@@ -4,7 +4,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 _LUT = re.compile(r"LUT[1-6]|INV")
 
@@ -24,6 +24,11 @@ class Cost:
     bram18: int
     levels: int
     """LUTs on the longest path, each stretch of carry chain counted as one."""
+
+    def __add__(self, other: "Cost") -> "Cost":
+        """Of both beside each other."""
+        mine, its = asdict(self), asdict(other)
+        return Cost(**{key: (max if key == "levels" else sum)((mine[key], its[key])) for key in mine})
 
 
 def measure(module: dict) -> Cost:

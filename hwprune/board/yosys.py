@@ -17,7 +17,7 @@ DELAY_PS = 8000
 """What the mapping of logic to LUTs may take up of a period of 100 MHz; without a bound it doubles logic for speed."""
 SLANG = (
     "read_slang --threads 1 --ignore-assertions --ignore-timing --allow-use-before-declare "
-    "-Wno-undefined-param-override"
+    "-Wno-undefined-param-override -D YOSYS"
 )
 """The reader of SystemVerilog, with what FINN's library needs."""
 _YOSYS = "import sys; from pyosys import libyosys; libyosys.run_pass('script ' + sys.argv[1], libyosys.Design())"
