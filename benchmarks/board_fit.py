@@ -30,6 +30,7 @@ from qonnx.custom_op.registry import getCustomOp
 from hwprune.accel.accelerator import Accelerator
 from hwprune.accel.compile import Goal, assemble, compile_accelerator, hardware_graph, operator_rows, with_streams
 from hwprune.accel.folding import fold_options, node_cycles
+from hwprune.accel.names import transform_named
 from hwprune.board.board import load_board
 from hwprune.board.instances import measure_instances, total
 from hwprune.board.netlist import Cost
@@ -85,7 +86,7 @@ class Fit:
         model, affine = hardware_graph(self._graph("finn", ()), place, goal.part)
         for node in model.get_nodes_by_op_type("MVAU_rtl"):
             getCustomOp(node).set_nodeattr("core", "finn")
-        model = model.transform(SetFolding(goal.target_cycles, two_pass_relaxation=False))
+        model = transform_named(model, SetFolding(goal.target_cycles, two_pass_relaxation=False))
         for node in model.graph.node:  # of those that FINN has no RTL for, its folding knows nothing
             if node_cycles(node) > goal.target_cycles:
                 operator = getCustomOp(node)
