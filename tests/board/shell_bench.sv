@@ -110,6 +110,7 @@ module shell_bench #(
     logic [ADDRESS_BITS+7:0]         aw, ar;
     logic [DATA_BITS+DATA_BITS/8:0]  w;
     int                              reads_open, writes_open, beats_left;
+    logic                            halted;  // in the cycle before
 
     wire [12:0] aw_end = 13'(m_axi_memory_awaddr[11:0]) + 13'(32'(m_axi_memory_awlen) + 1) * 13'(DATA_BITS / 8);
     wire [12:0] ar_end = 13'(m_axi_memory_araddr[11:0]) + 13'(32'(m_axi_memory_arlen) + 1) * 13'(DATA_BITS / 8);
@@ -122,6 +123,8 @@ module shell_bench #(
             if (m_axi_memory_awvalid) assert (aw_end <= 4096 && 32'(m_axi_memory_awlen) < MAX_BURST);
             if (m_axi_memory_arvalid) assert (ar_end <= 4096 && 32'(m_axi_memory_arlen) < MAX_BURST);
             assert (rready && bready);
+            // Once a soft reset is asked for, no burst begins.
+            if (halted) assert (!(m_axi_memory_arvalid && !waiting[1]) && !(m_axi_memory_awvalid && !waiting[0]));
             // A reset of the accelerator and the engines finds the bus at rest.
             if (!shell.ap_rst_n) begin
                 assert (reads_open == 0 && writes_open == 0 && beats_left == 0);
@@ -133,6 +136,7 @@ module shell_bench #(
             m_axi_memory_arvalid && !m_axi_memory_arready,
             m_axi_memory_awvalid && !m_axi_memory_awready
         } & {3{aresetn}};
+        halted <= aresetn && shell.body.halt;
         aw <= {m_axi_memory_awaddr, m_axi_memory_awlen};
         ar <= {m_axi_memory_araddr, m_axi_memory_arlen};
         w  <= {m_axi_memory_wdata, m_axi_memory_wstrb, m_axi_memory_wlast};
