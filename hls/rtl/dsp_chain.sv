@@ -2,8 +2,7 @@
 // weights of all lanes side by side in one factor, and adds what the slice before it has summed up. In the factor, lanes lie STEP
 // bits apart; all but the highest hold w + 2**(W_BITS-1), so that no lane ever borrows from the next. `offset` makes up for it.
 // Element i takes part LATE + i cycles after it comes, so the whole sum stands LATE + N + 2 cycles after the inputs; `offset` comes
-// 2 + LATE cycles after its inputs. All advance with `enable`.
-(* use_dsp = "yes" *)
+// 2 + LATE cycles after its inputs. All advance with `enable`. Products of 8 bits are not worth a slice: they are in LUTs.
 module dsp_chain #(
     parameter int unsigned N         = 4,
     parameter int unsigned LATE      = 0,
@@ -31,6 +30,10 @@ module dsp_chain #(
     end
 
     localparam int unsigned FACTOR_BITS = (LANES - 1) * STEP + W_BITS;
+    // Only the attribute uses it, which a simulator does not read.
+    /* verilator lint_off UNUSEDPARAM */
+    localparam STYLE = FACTOR_BITS + X_BITS > 8 ? "yes" : "no";
+    /* verilator lint_on UNUSEDPARAM */
 
     for (genvar i = 0; i < N; i++) begin : g_slice
         logic [LANES-1:0][W_BITS-1:0] weights, weights_then;
@@ -61,6 +64,7 @@ module dsp_chain #(
 
         logic signed [FACTOR_BITS-1:0]        a;
         logic signed [X_BITS:0]               b;
+        (* use_dsp = STYLE *)
         logic signed [FACTOR_BITS+X_BITS-1:0] product;
         /* verilator lint_off UNUSEDSIGNAL */  // above the highest lane only slices further on read
         logic        [SUM_BITS-1:0]           total;

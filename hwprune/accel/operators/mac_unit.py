@@ -7,6 +7,9 @@ from functools import cached_property
 from hwprune.accel.operators import resources
 from hwprune.accel.operators.packing import Packing, packing
 
+_PRODUCT_LUTS = 20
+"""Of a product of 4 bits by 4 that is not worth a DSP slice."""
+
 
 @dataclass(frozen=True)
 class MacUnit:
@@ -80,23 +83,35 @@ class MacUnit:
         rom = resources.bram18(*self.rom_shape) if rom_in_blocks else 0
         return rom + (resources.memory_bram18(*self._ring_shape) if self.folds > 1 else 0)
 
+    @property
+    def _late_bits(self) -> int:
+        """Of inputs that wait in shift registers until their slice of a chain is reached; two cycles are registers."""
+        packing, bits = self.packing, 0
+        for chain in range(packing.chains):
+            inputs = min(packing.chain, self.simd - chain * packing.chain)
+            waiting = sum(packing.chain - inputs + i > 2 for i in range(inputs))
+            bits += waiting * (packing.groups * packing.lanes * self.weight_bits + self.input_bits)
+        return bits
+
     def luts(self, rom_in_blocks: bool) -> int:
-        """LUTs: of each output tree and sum; offsets that all share, late inputs, memories, counters, the output."""
+        """LUTs: of each output tree and sum; late inputs, memories, counters, the output.
+
+        Factors for DSP slices are fitted to 19 syntheses by Yosys (PE 1 to 12, SIMD 1 to 27, 4 and 8 bits).
+        """
+        counters = resources.counter_bits(self.beats * self.folds, self.beats, self.folds)
         if self.dsp:
-            tree = (self.packing.chains - 1) * (self.packing.lane_bits + 1)
-            late = max(0, self.packing.chain - 3) * (self.packing.lanes * self.weight_bits + self.input_bits)
-            offsets = self.packing.chains * (3 * self.packing.chain + self.packing.lane_bits / 2)
-            offsets += self.packing.chains * self.packing.groups * late
+            tree = 1.06 * (self.packing.chains - 1) * (self.packing.lane_bits + 1)
+            unit = tree + 1.06 * self.sum_bits
+            besides = 2 * self._late_bits + 3.2 * counters + _PRODUCT_LUTS * self.packing.in_luts
         else:
             pairs = (self.simd + 1) // 2
             tree = self.weight_bits * (pairs * (self.input_bits + 1) + (pairs - 1) * (self.input_bits + 2.5))
-            tree = 0.78 * (tree + (self.weight_bits - 1) * (self._plane_bits + 2))
-            offsets = 0
-        unit = tree + self.sum_bits
-        memories = 0 if rom_in_blocks else resources.rom_luts(*self.rom_shape)
-        control = 2 * resources.counter_bits(self.beats * self.folds, self.beats, self.folds) + 10
+            unit = 0.78 * (tree + (self.weight_bits - 1) * (self._plane_bits + 2)) + self.sum_bits
+            besides = 2 * counters + 12
+            if self.folds > 1:
+                besides += 6 * resources.counter_bits(self.beats) + 2 * resources.counter_bits(self.folds)
+        memories = (resources.bram_multiplexer_luts if rom_in_blocks else resources.rom_luts)(*self.rom_shape)
         if self.folds > 1:
             memories += resources.memory_luts(*self._ring_shape)
-            control += 6 * resources.counter_bits(self.beats) + 2 * resources.counter_bits(self.folds)
-        output = resources.skid_luts(self.pe * self.sum_bits) if self.beats == 1 else 2
-        return math.ceil(self.pe * unit + offsets + memories + control + output)
+        output = resources.skid_luts(self.pe * self.sum_bits) if self.beats == 1 else 0
+        return math.ceil(self.pe * unit + besides + memories + output)

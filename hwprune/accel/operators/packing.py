@@ -12,6 +12,8 @@ FACTOR_BITS = {1: 25, 2: 27}
 """Of the wide factor, signed; of DSP48E1 and DSP48E2."""
 LONGEST = 4
 """Slices of a chain: each delays its inputs by a cycle more than the one before, from three on in shift registers."""
+NOT_WORTH_IT = 8
+"""Bits of a product that is in LUTs rather than alone in a slice; Yosys never gives it one."""
 MOST_BITS = 17
 """Of an unsigned activation, in the signed factor of 18 bits."""
 
@@ -34,6 +36,8 @@ class Packing:
         Of the sum of a chain.
     slices
         DSP slices.
+    in_luts
+        Products that no other shares a slice with and that are not worth one (``dsp_chain.sv``).
     """
 
     lanes: int
@@ -43,6 +47,7 @@ class Packing:
     chains: int
     lane_bits: int
     slices: int
+    in_luts: int
 
 
 def packing(pe: int, simd: int, x_bits: int, w_bits: int, version: int = 1) -> Packing:
@@ -69,4 +74,6 @@ def packing(pe: int, simd: int, x_bits: int, w_bits: int, version: int = 1) -> P
     step, chain = room(lanes)
     chains = math.ceil(simd / min(chain, LONGEST))
     chain = math.ceil(simd / chains)
-    return Packing(lanes, step, chain, groups, chains, (chain * largest).bit_length(), groups * simd)
+    alone = pe - lanes * (groups - 1) == 1 and x_bits + w_bits <= NOT_WORTH_IT
+    lane_bits = (chain * largest).bit_length()
+    return Packing(lanes, step, chain, groups, chains, lane_bits, (groups - alone) * simd, alone * simd)

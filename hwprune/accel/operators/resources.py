@@ -25,6 +25,12 @@ def bram18(depth: int, width: int) -> int:
     return min(math.ceil(depth / d) * math.ceil(width / w) for d, w in _BRAM18_SHAPES)
 
 
+def bram_multiplexer_luts(depth: int, width: int) -> int:
+    """LUTs that choose between block RAMs above each other."""
+    banks = min((math.ceil(depth / d) * math.ceil(width / w), math.ceil(depth / d)) for d, w in _BRAM18_SHAPES)[1]
+    return width * math.ceil((banks - 1) / 3)
+
+
 def memory_luts(depth: int, width: int) -> int:
     """LUTs of a row buffer, 0 in block RAM."""
     return 0 if is_block_ram(depth, width) else lut_ram_luts(depth, width)

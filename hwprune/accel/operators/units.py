@@ -89,7 +89,7 @@ class SamUnit:
             unit += left // 2 * min(bits + level, self.sum_bits)
             left, level = left - left // 2, level + 1
         unit += self.sum_bits * (2 if self.signs and self.folds > 1 else 1) + terms * self.signs
-        memories = 0 if rom_in_blocks else resources.rom_luts(*self.rom_shape)
+        memories = (resources.bram_multiplexer_luts if rom_in_blocks else resources.rom_luts)(*self.rom_shape)
         control = resources.counter_bits(self.beats * self.folds, self.beats, self.folds) + 10
         if self.folds > 1:
             memories += resources.memory_luts(*self._ring_shape)

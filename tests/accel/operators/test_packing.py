@@ -18,7 +18,8 @@ def test_no_sum_runs_into_the_next_lane(pe, simd, x_bits, w_bits, version):
     assert (made.lanes - 1) * made.step + made.lane_bits <= 48
     assert (made.groups - 1) * made.lanes < pe <= made.groups * made.lanes
     assert (made.chains - 1) * made.chain < simd <= made.chains * made.chain
-    assert made.slices == made.groups * simd
+    assert made.slices + made.in_luts == made.groups * simd
+    assert not made.in_luts or (made.in_luts == simd and x_bits + w_bits <= 8 and pe % made.lanes == 1 % made.lanes)
 
 
 def test_known_cases():

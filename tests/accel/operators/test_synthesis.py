@@ -10,7 +10,7 @@ from qonnx.custom_op.registry import getCustomOp
 pytest.importorskip("pyosys", reason="pyosys is not installed: no synthesis")
 
 from hwprune.accel import operators
-from hwprune.board.yosys import yosys
+from hwprune.board.yosys import SLANG, yosys
 from tests.accel.operators.cases import operator
 from tests.accel.operators.sam_cases import make
 from tests.sim.instances import instance
@@ -70,48 +70,73 @@ SAM_UNITS = {
 
 
 MAC_UNITS = {
-    "mac_4x4": dict(MW=144, MH=24, SIMD=9, PE=6, core="dsp"),
-    "mac_block": dict(MW=288, MH=48, SIMD=12, PE=4, core="dsp", ram_style="block"),
+    "mac_4x4": dict(MW=72, MH=24, SIMD=6, PE=6, core="dsp"),
+    "mac_block": dict(MW=288, MH=48, SIMD=8, PE=3, core="dsp", ram_style="block"),
     "mac_parallel": dict(MW=9, MH=4, SIMD=9, PE=2, core="dsp"),
-    "mac_8x8": dict(MW=27, MH=8, SIMD=9, PE=4, core="dsp", inputDataType="UINT8", weightDataType="INT8"),
-    "mac_in_luts": dict(MW=144, MH=24, SIMD=9, PE=3, core="lut"),
+    "mac_alone": dict(MW=36, MH=7, SIMD=4, PE=7, core="dsp"),
+    "mac_8x8": dict(MW=27, MH=8, SIMD=9, PE=2, core="dsp", inputDataType="UINT8", weightDataType="INT8"),
+    "mac_in_luts": dict(MW=72, MH=24, SIMD=6, PE=2, core="lut"),
 }
+
+
+def plain(name, folder):
+    """One of `DESIGNS`, its wrapper in the folder."""
+    op_type, streams, attributes = DESIGNS[name]
+    op = operator(op_type, name=name, **streams, **attributes)
+    op.check()
+    (folder / f"{name}.v").write_text(op.wrapper(name))
+    return op
+
+
+def sam_unit(name, folder):
+    case = make(name, np.random.default_rng(0), **SAM_UNITS[name])
+    case.op.set_nodeattr("code_gen_dir_ipgen", str(folder))
+    case.op.generate_hdl(case.model, PART, 10)
+    return case.op
+
+
+def mac_unit(name, folder):
+    types = dict(inputDataType="UINT4", weightDataType="INT4", outputDataType="INT16", accDataType="INT16")
+    settings = {**types, **MAC_UNITS[name]}
+    made = operator("MVAU_rtl", inputs=2, name=name, noActivation=1, **settings)
+    high = 1 << made.get_input_datatype(1).bitwidth() - 1
+    weights = {"i1": np.random.default_rng(0).integers(-high, high, (settings["MW"], settings["MH"]))}
+    model = instance(made.onnx_node, [None], [None], weights).model
+    op = getCustomOp(model.graph.node[0])
+    op.set_nodeattr("code_gen_dir_ipgen", str(folder))
+    op.generate_hdl(model, PART, 10)
+    return op
+
+
+MAKERS = {name: maker for names, maker in ((DESIGNS, plain), (SAM_UNITS, sam_unit), (MAC_UNITS, mac_unit))
+          for name in names}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def synthesised(tmp_path_factory):
-    """For each design its operator and Yosys's cells by type; one process for all, for its start takes the longest."""
+    """For a design its operator and Yosys's cells by type; one process for all of a kind, for its start takes long."""
+    known = {}
+
+    def get(name):
+        if name not in known:
+            known.update(synthesise([other for other in MAKERS if MAKERS[other] is MAKERS[name]],
+                                    tmp_path_factory.mktemp("yosys")))  # fmt: skip
+        return known[name]
+
+    return get
+
+
+def synthesise(names, folder):
     from hwprune.accel.sources import rtl_dir
 
     operators.register()
-    folder = tmp_path_factory.mktemp("yosys")
     for path in rtl_dir().glob("*.sv"):
         shutil.copy(path, folder)
-    wrapped, script = {}, []
-    for name, (op_type, streams, attributes) in DESIGNS.items():
-        op = wrapped[name] = operator(op_type, name=name, **streams, **attributes)
-        op.check()
-        (folder / f"{name}.v").write_text(op.wrapper(name))
-    rng = np.random.default_rng(0)
-    for name, settings in SAM_UNITS.items():
-        case = make(name, rng, **settings)
-        wrapped[name] = case.op
-        case.op.set_nodeattr("code_gen_dir_ipgen", str(folder))
-        case.op.generate_hdl(case.model, PART, 10)
-    for name, settings in MAC_UNITS.items():
-        types = dict(inputDataType="UINT4", weightDataType="INT4", outputDataType="INT16", accDataType="INT16")
-        made = operator("MVAU_rtl", inputs=2, name=name, noActivation=1, **{**types, **settings})
-        high = 1 << made.get_input_datatype(1).bitwidth() - 1
-        weights = {"i1": rng.integers(-high, high, (settings["MW"], settings["MH"]))}
-        model = instance(made.onnx_node, [None], [None], weights).model
-        op = wrapped[name] = getCustomOp(model.graph.node[0])
-        op.set_nodeattr("code_gen_dir_ipgen", str(folder))
-        op.generate_hdl(model, PART, 10)
-    for name, op in wrapped.items():
+    made, script = {name: MAKERS[name](name, folder) for name in names}, []
+    for name, op in made.items():
         script += [
             "design -reset",
-            f"read_slang --threads 1 --ignore-assertions --keep-hierarchy --top {name} "
-            f"{' '.join(op.rtl_sources)} {name}.v",
+            f"{SLANG} --keep-hierarchy --top {name} {' '.join(op.rtl_sources)} {name}.v",
             # Mapped together with other logic, a ROM of random words in LUTs becomes twice as large.
             *(["setattr -mod -set keep_hierarchy 1 rom*"] if rom_words(op) > 16 else []),
             f"synth_xilinx -flatten -abc9 -noiopad -noclkbuf -arch xc7 -top {name}",
@@ -120,8 +145,8 @@ def synthesised(tmp_path_factory):
             f"tee -q -o {name}.json stat -json",
         ]
     yosys(script, folder)
-    cells = {name: json.loads((folder / f"{name}.json").read_text())["design"]["num_cells_by_type"] for name in wrapped}
-    return {name: (wrapped[name], cells[name]) for name in wrapped}
+    cells = {name: json.loads((folder / f"{name}.json").read_text())["design"]["num_cells_by_type"] for name in made}
+    return {name: (op, cells[name]) for name, op in made.items()}
 
 
 def rom_words(op):
@@ -134,19 +159,19 @@ def total(cells, *prefixes):
     return sum(count for cell, count in cells.items() if cell.startswith(prefixes))
 
 
-@pytest.mark.parametrize("name", [*DESIGNS, *SAM_UNITS, *MAC_UNITS])
+@pytest.mark.parametrize("name", MAKERS)
 def test_estimates_come_near_synthesis(synthesised, name):
-    op, cells = synthesised[name]
+    op, cells = synthesised(name)
     estimate = op.node_res_estimation(PART)
     luts = total(cells, "LUT", "SRL") + 4 * total(cells, "RAM32M", "RAM64M")
     assert estimate["BRAM_18K"] == total(cells, "RAMB18") + 2 * total(cells, "RAMB36")
     assert abs(estimate["LUT"] - luts) <= 0.3 * luts + 5, cells
     assert estimate["DSP"] == total(cells, "DSP")
-    assert (estimate["DSP"] > 0) == (name in MAC_UNITS and op.unit.dsp)
+    assert (estimate["DSP"] > 0) == (name in MAC_UNITS and op.unit.dsps > 0)
 
 
-@pytest.mark.parametrize("name", [*DESIGNS, *SAM_UNITS, *MAC_UNITS])
+@pytest.mark.parametrize("name", MAKERS)
 def test_no_latches(synthesised, name):
-    _, cells = synthesised[name]
+    _, cells = synthesised(name)
     assert total(cells, "FD") > 0
     assert total(cells, "LD", "$") == 0, cells
