@@ -61,28 +61,40 @@ def build(design: Design, board: Board, clock_mhz: float, folder: Path, tell: Ca
         A part that is none, a clock that the PLL cannot make or that the placed design does not reach, too much for the
         part, or a tool that is missing or breaks off. The folder is then as it was.
     """
-    flags = part_flags(board.part)
+    part_flags(board.part)  # before anything is written
     folder.mkdir(parents=True, exist_ok=True)
     with scratch_folder(folder / TOP) as scratch:
-        tell("write the sources")
-        shell = write_serial_shell(design, clock_mhz, scratch)
-        sources = [*adapt_sources(scratch, ECP5), *shell.files]
-        write_text(scratch / f"{TOP}.v", _clock_and_pins(board, clock_mhz, scratch))
-        write_text(scratch / f"{TOP}.lpf", constraints(board))
-        tell("synthesise (Yosys)")
-        synthesise(TOP, sources, scratch, plain=[f"{TOP}.v"])
-        placed = place_and_route(TOP, scratch, [*flags, "--lpf", f"{TOP}.lpf"], clock_mhz, tell)
+        design_id = prepare(design, board, clock_mhz, scratch, tell)
+        placed = place_and_route(TOP, scratch, [*part_flags(board.part), "--lpf", f"{TOP}.lpf"], clock_mhz, tell)
         report = report_of(board, clock_mhz, placed)
         report.require_sound()
         tell("pack the bitstream")
         _tool(
             "ecppack",
-            ["--compress", "--usercode", str(shell.design_id), f"{TOP}.config", f"{TOP}.bit"],
+            ["--compress", "--usercode", str(design_id), f"{TOP}.config", f"{TOP}.bit"],
             scratch,
         )
         for name in report.files:
             (scratch / name).replace(folder / name)
     return report
+
+
+def prepare(design: Design, board: Board, clock_mhz: float, folder: Path, tell: Callable[[str], None]) -> int:
+    """Write the sources and synthesise them, for `place_and_route`.
+
+    Returns
+    -------
+    int
+        The design's identifier, which its status will name.
+    """
+    tell("write the sources")
+    shell = write_serial_shell(design, clock_mhz, folder)
+    sources = [*adapt_sources(folder, ECP5), *shell.files]
+    write_text(folder / f"{TOP}.v", _clock_and_pins(board, clock_mhz, folder))
+    write_text(folder / f"{TOP}.lpf", constraints(board))
+    tell("synthesise (Yosys)")
+    synthesise(TOP, sources, folder, plain=[f"{TOP}.v"])
+    return shell.design_id
 
 
 def part_flags(part: str) -> list[str]:
