@@ -7,35 +7,30 @@ a board. FINN's side is its own folding (SetFolding) and its own matrix-vector u
 FIFO sizes of hwprune, which it is better with.
 
 Frames are the cycle model's with the FIFOs of the design. Every operator, converter and FIFO is synthesised by Yosys
-from the very RTL, by itself; a design that is over a limit is made again with so much less. Costs are kept by what the
-sources and memories say (`board_fit_costs.json` beside this file), so that only what has changed is synthesised again,
-and some of the others, drawn anew in every run, to see that they still hold; `--again` synthesises all.
+from the very RTL, by itself (`synthesised.py`); a design that is over a limit is made again with so much less.
 """
 
 import argparse
 import json
-import random
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from common import conclude, say
 from full_size import random_network
 from networks import REFERENCE, reference
 from qonnx.custom_op.registry import getCustomOp
+from synthesised import Synthesis
 
 from hwprune.accel.accelerator import Accelerator
 from hwprune.accel.compile import Goal, assemble, compile_accelerator, hardware_graph, operator_rows, with_streams
 from hwprune.accel.folding import fold_options, node_cycles
 from hwprune.accel.names import transform_named
 from hwprune.board.board import load_board
-from hwprune.board.instances import measure_instances, total
-from hwprune.board.netlist import Cost
+from hwprune.board.instances import total
 from hwprune.board.parts import budget
-from hwprune.files import write_text
 from hwprune.quant.export import export_qonnx
 from hwprune.sam.settings import Sam
 from hwprune.sim.cycle.sizing import fastest_interval, size_fifos, unbounded_model
@@ -43,9 +38,6 @@ from hwprune.sim.cycle.sizing import fastest_interval, size_fifos, unbounded_mod
 BOARD, CLOCK_MHZ = load_board("pynq-z2"), 100
 LIMITS = budget(BOARD, 0.85)
 SAM = Sam(form="signed", group=1, floor=True, shift=2)
-COSTS = Path(__file__).with_name("board_fit_costs.json")
-CHECKED = 6
-"""Known costs that are synthesised again."""
 MIXED = ("conv2", "conv3", "conv4", "conv12")
 ROUNDS = 4
 
@@ -53,10 +45,8 @@ ROUNDS = 4
 class Fit:
     """Designs, and what they take."""
 
-    def __init__(self, folder: Path, known: dict[str, Cost]):
-        self.folder, self.known = folder, known
-        self.used: set[str] = set()
-        self.checked = 0
+    def __init__(self, folder: Path, synthesis: Synthesis):
+        self.folder, self.synthesis = folder, synthesis
         self.sizing = None
 
     def design(self, name: str, sam: Iterable[str] = ()) -> dict:
@@ -115,14 +105,7 @@ class Fit:
         return self.sizing.sizes
 
     def _row(self, name: str, made: Accelerator) -> dict:
-        def done(instance: str, cost: Cost) -> None:
-            say(f"{name}: {instance} {cost.lut} LUT, {cost.dsp} DSP, {cost.bram18} BRAM18")
-
-        say(f"{name}: synthesise")
-        costs, keys = measure_instances(made.design, known=self.known, done=done)
-        self.used |= set(keys)
-        self._check(made.design, set(keys) & set(self.known))
-        self.known |= keys
+        costs = self.synthesis.measure(name, made.design)
         interval = self.sizing.rate.interval
         row = {
             "name": name,
@@ -136,31 +119,8 @@ class Fit:
         say(json.dumps(row))
         return row
 
-    def _check(self, design, old: set[str]) -> None:
-        """Synthesise a few of those that were known again."""
-        drawn = random.sample(sorted(old), min(CHECKED, len(old)))
-        _, anew = measure_instances(design, known={k: v for k, v in self.known.items() if k not in drawn})
-        wrong = [key for key in drawn if anew[key] != self.known[key]]
-        if wrong:
-            raise SystemExit(
-                f"{COSTS.name} is not what Yosys makes here of {len(wrong)} of {len(drawn)} instances: --again"
-            )
-        self.checked += len(drawn)
-
 
 _FIELDS = {"lut": "luts", "dsp": "dsps", "bram18": "brams"}
-
-
-def known_costs() -> dict[str, Cost]:
-    """Those of this version of Yosys; rows are the fields of `Cost`."""
-    kept = json.loads(COSTS.read_text()) if COSTS.is_file() else {}
-    return {key: Cost(*row) for key, row in kept.get(version("pyosys"), {}).items()}
-
-
-def keep_costs(known: dict[str, Cost]) -> None:
-    """In place of what was known, a line each."""
-    rows = ",\n".join(f'"{key}": {json.dumps([*asdict(cost).values()])}' for key, cost in sorted(known.items()))
-    write_text(COSTS, f'{{"{version("pyosys")}": {{\n{rows}\n}}}}\n')
 
 
 def main() -> None:
@@ -170,9 +130,9 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="synthesise everything, also what is known")
     parser.add_argument("--only", choices=("mac", "mixed", "finn"), help="one design, without a result")
     options = parser.parse_args()
-    known = {} if options.again else known_costs()
+    synthesis = Synthesis(options.again)
     with tempfile.TemporaryDirectory(prefix="board-fit-") as temporary:
-        fit = Fit(Path(temporary), known)
+        fit = Fit(Path(temporary), synthesis)
         make = {
             "mac": lambda: fit.design("mac"),
             "mixed": lambda: fit.design("mixed", options.sam.split(",")),
@@ -181,9 +141,6 @@ def main() -> None:
         rows = {}
         for name in [options.only] if options.only else make:
             rows[name] = make[name]()
-            keep_costs(known_costs() | fit.known)
-    if not options.only:
-        keep_costs({key: fit.known[key] for key in fit.used})
     if options.only:
         return
     best = max(rows["mac"]["fps"], rows["mixed"]["fps"])
@@ -192,7 +149,7 @@ def main() -> None:
         best,
         "fps",
         f"FINN's folding and units: {rows['finn']['fps']} fps",
-        round(best / rows["finn"]["fps"], 3) if rows["finn"]["fps"] else float("inf"),
+        round(best / rows["finn"]["fps"], 3) if rows["finn"]["fps"] else None,
         {
             "image": reference().size,
             "widths": REFERENCE,
@@ -202,7 +159,7 @@ def main() -> None:
         },
         mac_fps=rows["mac"]["fps"],
         mixed_fps=rows["mixed"]["fps"],
-        checked=fit.checked,
+        checked=synthesis.checked,
         designs=list(rows.values()),
     )
 
