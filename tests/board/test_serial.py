@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hwprune.accel.design import load_design
-from hwprune.board import serial_host
+from hwprune.board import serial_host, vectors
 from hwprune.board.inferred_rtl import ECP5, SHIFT_IN_RAM, adapt_sources
 from hwprune.board.serial_host import LineError, SerialBoard
 from hwprune.board.serial_shell import write_serial_shell
@@ -71,6 +71,38 @@ def test_whole_frames_come_back_as_the_network_computes_them(net, wire):
         status = board.run()
         assert not (status.surplus or status.framing or status.broken)
         agree(net, board, frame(seed))
+
+
+@pytest.fixture
+def unpacked(net, tmp_path):
+    """Test vectors as the deployment zip has them."""
+    network, accelerator, _, _ = net
+    images = np.stack([frame(seed).transpose(2, 0, 1).astype(np.uint8) for seed in (7, 8)])
+    (tmp_path / "vectors").mkdir()
+    for name, mask in vectors.masks(accelerator.design).items():
+        (tmp_path / "vectors" / f"{name}.mask").write_bytes(mask)
+    for number, made in enumerate(vectors.frames(network, accelerator.design, accelerator.origin, images)):
+        (tmp_path / "vectors" / str(number)).mkdir()
+        for name, data in made.items():
+            (tmp_path / "vectors" / str(number) / f"{name}.bin").write_bytes(data)
+    return tmp_path
+
+
+def test_packaged_vectors(net, wire, unpacked):
+    board = SerialBoard(wire, net[1].design)
+    assert serial_host.check_vectors(board, unpacked) == 2
+    sink = net[1].design.outputs[1].name
+    path = unpacked / "vectors" / "1" / f"{sink}.bin"
+    good = path.read_bytes()
+    path.write_bytes(good[:3] + bytes([good[3] ^ 1]) + good[4:])
+    with pytest.raises(UserError, match=rf"vector 1: 1 of {len(good)} bytes of {sink} differ, the first at 3"):
+        serial_host.check_vectors(board, unpacked)
+    path.write_bytes(good[:-1])
+    with pytest.raises(UserError, match=rf"{sink}.bin: has {len(good) - 1} bytes, and a frame of {sink} {len(good)};"):
+        serial_host.check_vectors(board, unpacked)
+    path.unlink()
+    with pytest.raises(UserError, match=rf"{sink}.bin: cannot be read .*; unpack the deployment zip again"):
+        serial_host.check_vectors(board, unpacked)
 
 
 def test_cycles_are_those_of_the_cycle_model(net, wire):

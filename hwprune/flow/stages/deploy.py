@@ -135,6 +135,19 @@ WITH_DRIVER = (
     "`driver.Accelerator.load(folder).run(frames)` computes frames of your own: bytes in, bytes out, as "
     "`registers.json` lays them out. It neither resizes images nor decodes boxes yet, and there is no notebook yet.",
 )
+SERIAL = (
+    "To see that the board computes what the network computes, unpack all this on a computer with hwprune and the "
+    "board on its USB; load the bitstream (`openFPGALoader -b ulx3s *.bit`, say), and compute the vectors over the "
+    "serial line; every bit that counts is compared:",
+    "",
+    "```python",
+    "from hwprune.accel.design import load_design",
+    "from hwprune.board.serial_host import SerialBoard, check_vectors, open_line",
+    "",
+    'board = SerialBoard(open_line("/dev/ttyUSB0"), load_design("RUN/compile"))  # of the run that this is from',
+    'print(check_vectors(board, "."), "frames are right")',
+    "```",
+)
 WITHOUT_DRIVER = (
     "To see that the board computes what the network computes: load the bitstream, give it `vectors/0/in*.bin` "
     "and compare what it leaves in memory with `vectors/0/out*.bin`, where the bits of the mask are 1. The driver "
@@ -159,7 +172,7 @@ def _readme(name: str, report: "BuildReport", files: list[str]) -> str:
             "| `vectors/STREAM.mask` | the bits of an output that count are 1; others only fill up bytes |",
             "| `SHA256SUMS` | `sha256sum -c SHA256SUMS` tells whether all came through whole |",
             "",
-            *(WITH_DRIVER if "driver.py" in files else WITHOUT_DRIVER),
+            *(WITH_DRIVER if "driver.py" in files else SERIAL if report.backend == "ecp5" else WITHOUT_DRIVER),
             "",
         ]
     )
