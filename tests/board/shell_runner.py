@@ -112,11 +112,12 @@ def simulator_programs(folder: Path, runtime: Path) -> Path:
         "once": f"""#!/bin/sh
 for word; do [ "$before" = -o ] && made=$word; before=$word; done
 case $made in
-verilat*.o)
-    [ -f "{runtime}/$made" ] && exec cp "{runtime}/$made" "$made"
-    "$@" && cp "$made" "{runtime}/$made.$$" && mv "{runtime}/$made.$$" "{runtime}/$made" ;;
+verilator.o) kept="{runtime}/$(cksum < Vtop.h | tr ' ' -).o" ;;  # makes a Vtop, whose size the ports decide
+verilated*.o) kept="{runtime}/$made" ;;
 *) exec "$@" ;;
 esac
+[ -f "$kept" ] && exec cp "$kept" "$made"
+"$@" && cp "$made" "$kept.$$" && mv "$kept.$$" "$kept"
 """,
     }
     (folder / "programs").mkdir()
