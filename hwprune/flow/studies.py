@@ -225,13 +225,15 @@ def _is_dead(trial: "FrozenTrial") -> bool:
 
 
 def _runs(process: int) -> bool:
+    """Whether a process of this machine runs; one that is killed and not yet reaped by its parent does not."""
+    import psutil
+
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        return psutil.Process(process).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
+    except psutil.AccessDenied:
         return True
-    return True
 
 
 def machine() -> str:
