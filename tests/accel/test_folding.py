@@ -57,5 +57,5 @@ def test_a_budget_gives_the_fastest_design_within_it(model):
 
 
 def test_a_budget_too_small_says_what_the_least_is(model):
-    with pytest.raises(UserError, match=r"smallest folding takes \d+ LUTs, 13 DSP"):
-        fold_to_budget(model, Budget(dsps=5), PART)
+    with pytest.raises(UserError, match=r"smallest folding takes \d+ LUTs, 3 DSP"):
+        fold_to_budget(model, Budget(dsps=2), PART)

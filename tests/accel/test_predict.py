@@ -161,7 +161,7 @@ def test_the_fastest_design_within_a_budget(tmp_path):
     assert design.cycles == pytest.approx(cycles, rel=0.03)
     assert budget.holds(design.resources)
     assert design.resources["lut"] == pytest.approx(resources(model, PART)["lut"], rel=0.05)
-    assert Predictor(table, size).fastest(Budget(dsps=3)) is None
+    assert Predictor(table, size).fastest(Budget(dsps=2)) is None
 
 
 def test_other_widths_without_another_table():

@@ -92,7 +92,7 @@ def test_a_budget_out_of_reach_says_what_is_missing_and_what_could_be(tmp_path):
 
 
 def test_no_speed_makes_it_fit(tmp_path):
-    with pytest.raises(UserError, match=r"11 more than the 2 there are; no speed makes it fit"):
+    with pytest.raises(UserError, match=r"1 more than the 2 there are; no speed makes it fit"):
         prune.run(context(tmp_path, budget={"fps": 10, "dsps": 2}))
 
 
