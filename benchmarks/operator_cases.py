@@ -34,6 +34,11 @@ def _lanes(rng: np.random.Generator, channels: int) -> int:
     return _pick(rng, *[lanes for lanes in (1, 2, 4, 8) if channels % lanes == 0])
 
 
+def _style(rng: np.random.Generator, words: int) -> str:
+    """Of a ROM; nobody puts a few words into block RAM."""
+    return _pick(rng, "auto", "block") if words >= 64 else "auto"
+
+
 def _fold(rng: np.random.Generator, inputs: int, outputs: int) -> tuple[int, int]:
     """SIMD and PE."""
     while True:
@@ -51,7 +56,7 @@ def mac(rng: np.random.Generator, name: str, core: str) -> ModelWrapper:
     op = operator(
         "MVAU_rtl", inputs=2, name=name, MW=mw, MH=mh, SIMD=simd, PE=pe, inputDataType=f"UINT{bits}", noActivation=1,
         weightDataType=f"INT{bits}", outputDataType=f"INT{2 * bits + 7}", accDataType=f"INT{2 * bits + 7}", core=core,
-        ram_style=_pick(rng, "auto", "block"),
+        ram_style=_style(rng, mw * mh // simd // pe),
     )  # fmt: skip
     return _graph(op, {"i1": rng.integers(1 - high, high, (mw, mh))})
 
@@ -67,15 +72,11 @@ def mac_in_luts(rng: np.random.Generator, name: str) -> ModelWrapper:
 
 
 def sam(rng: np.random.Generator, name: str) -> ModelWrapper:
-    """A unit of SAM neurons, signed, groups of one with a floor, as the recipes have it; or another form."""
+    """A unit of SAM neurons: signed, groups of one with a floor, as the recipes have it."""
     mw, mh = 9 * _pick(rng, 4, 8, 16, 32), _pick(rng, 12, 16, 24, 48, 96)
     simd, pe = _fold(rng, mw, mh)
-    form = {"form": "signed", "group": 4}
-    if rng.random() < 0.7:
-        form = {"form": "signed", "group": 1, "floor": 1, "shift": 2, "bits": 2}
-    elif simd % 4 and 4 % simd:
-        simd = 4
-    case = make(name, rng, mw=mw, mh=mh, simd=simd, pe=pe, ram_style=_pick(rng, "auto", "block"), **form)
+    form = {"form": "signed", "group": 1, "floor": 1, "shift": 2, "bits": 2}
+    case = make(name, rng, mw=mw, mh=mh, simd=simd, pe=pe, ram_style=_style(rng, mw * mh // simd // pe), **form)
     constants = {"p": case.p, "n": case.n, "sign": case.sign}
     kept = {key: case.model.get_initializer(key) for key, value in constants.items() if value is not None}
     return _graph(case.op, kept)
@@ -85,9 +86,11 @@ def thresholds(rng: np.random.Generator, name: str) -> ModelWrapper:
     """15 steps of each channel."""
     channels, bits = _pick(rng, 8, 16, 32, 48, 96, 160), int(rng.integers(11, 20))
     steps = np.sort(rng.integers(-(1 << bits - 1), 1 << bits - 1, (channels, 15)), axis=1)
-    op = operator("Thresholding_rtl", inputs=2, name=name, NumChannels=channels, PE=_lanes(rng, channels), numSteps=15,
+    lanes = _lanes(rng, channels)
+    trigger = channels // lanes * _pick(rng, 4, 8, 16)  # words from which on a memory is block RAM
+    op = operator("Thresholding_rtl", inputs=2, name=name, NumChannels=channels, PE=lanes, numSteps=15,
                   inputDataType=f"INT{bits}", weightDataType=f"INT{bits}", outputDataType="UINT4", ActVal=0,
-                  numInputVectors=[1, 13, 13])  # fmt: skip
+                  numInputVectors=[1, 13, 13], depth_trigger_bram=trigger)  # fmt: skip
     return _graph(op, {"i1": steps})
 
 

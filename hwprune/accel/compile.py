@@ -111,8 +111,9 @@ def hardware_graph(
     model, affine = lower(qonnx)
     model = transform_named(model, SpecializeLayers(part))
     _require_rtl(model)
-    for node in model.get_nodes_by_op_type("SAMVAU_rtl"):
-        getCustomOp(node).minimize_weight_bit_width(model)
+    for kind in ("SAMVAU_rtl", "Thresholding_rtl"):
+        for node in model.get_nodes_by_op_type(kind):
+            getCustomOp(node).minimize_weight_bit_width(model)
     choose_cores(model, part)
     return model, affine
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from hwprune.accel.operators.resources import bram18, lut_ram_luts
+from hwprune.accel.operators.resources import bram18, bram_multiplexer_luts, lut_ram_luts
 
 SHALLOW = 33
 """Depth up to which every FIFO is a shift register; one of its words is the output register."""
@@ -18,6 +18,8 @@ DEEPEST_BLOCK = 2028
 """Depth up to which a FIFO without a style lies in block RAM, on every part; beyond, it is UltraRAM."""
 SMALLEST_BLOCK = 9
 """Address bits of the smallest block RAM."""
+LARGEST_LUT_SPACE = 64
+"""Words up to which the second space of a block RAM store is LUT-RAM."""
 LUT_BITS, BRAM18_BITS = 64, 18 * 1024
 """Memory of a LUT and of a block RAM, whatever part of it is used: the purse in which both are counted."""
 DEEPEST = 1 << 17
@@ -87,13 +89,29 @@ def fifo_memory(size: FifoSize, bits: int) -> Memory:
         return Memory(luts=bits * math.ceil(store_words(depth, style) / 32))
     if style == "distributed":
         return Memory(luts=lut_ram_luts(2 ** max(depth - 2, 1).bit_length(), bits))  # `fifo.sv` rounds up
-    return sum((_space_memory(words, bits) for words in _block_spaces(depth)), Memory())
+    low, *high = _block_spaces(depth)
+    return sum((_high_memory(words, bits) for words in high), Memory(bram18=bram18(low, bits)))
 
 
-def _space_memory(words: int, bits: int) -> Memory:
-    if words < 2**SMALLEST_BLOCK:  # `fifo.sv` leaves the style of a small second space to the tool
+def _high_memory(words: int, bits: int) -> Memory:
+    """Of the second space, whose style FINN leaves to the tool where it is small; `hwprune.accel.rtllib` says it."""
+    if words <= LARGEST_LUT_SPACE:
         return Memory(luts=lut_ram_luts(words, bits))
     return Memory(bram18=bram18(words, bits))
+
+
+def fifo_control_luts(size: FifoSize, bits: int) -> int:
+    """LUTs of a FIFO's counters, pointers and output register; fitted to syntheses by Yosys."""
+    if size.depth == 0:
+        return 0
+    style = store_style(int(size.depth), bits, size.ram_style)
+    if style == "shift":
+        return 9
+    if style == "distributed":
+        return 16
+    low, *high = (words.bit_length() - 1 for words in _block_spaces(int(size.depth)))
+    banks = sum(bram_multiplexer_luts(words, bits) for words in _block_spaces(int(size.depth)))
+    return math.ceil(2.2 * low if not high else 4 + low + 3.2 * (low - high[0]) + bits / 2) + banks
 
 
 @cache

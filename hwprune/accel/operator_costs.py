@@ -1,8 +1,8 @@
 """Operators as numbers: the folds each can have, with cycles a frame, and what a fold takes.
 
-For FINN's own operators the formulas are those of finn-plus 1.6.1, of which each class names its source; the LUTs of
-its matrix-vector unit, which FINN does not count, and our operators are in `hwprune.accel.operators.units`. The tests
-hold all of them to the operators themselves. Parts with DSP48 slices only.
+The cycles of FINN's own operators are by formulas of finn-plus 1.6.1, of which each class names its source. What they
+take is in `hwprune.accel.operators.finn_units`, what ours take in `hwprune.accel.operators.units`. The tests hold all
+of it to the operators themselves. Parts with DSP48 slices only.
 """
 
 import math
@@ -13,6 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from hwprune.accel.folds import common_divisors, folds, misfits, mvau_folds, samvau_folds
 from hwprune.accel.operators import units
+from hwprune.accel.operators.finn_units import ThresholdUnit, WindowUnit, padding_luts
 from hwprune.accel.operators.mac_unit import MacUnit
 from hwprune.accel.operators.pooling import pool_stages
 from hwprune.accel.operators.resources import is_block_rom
@@ -152,25 +153,28 @@ class Window:
         return first + self.out_size[0] * row
 
     def amounts(self, choice: Choice) -> Amounts:
-        """``lut_estimation`` and ``get_buffer_depth``."""
-        folds, width = self.channels // choice.simd, self.size[1]
-        reach = (self.kernel - 1) * self.dilation * (width + 1)
-        if choice.whole or self.kernel == 1:
-            depth = reach * folds + 2
+        """Of the buffers in LUT-RAM; ``get_buffer_depth``."""
+        folds, (height, width) = self.channels // choice.simd, self.size
+        whole = choice.whole or self.kernel == 1
+        if whole:
+            words = self.dilation * (width - self.kernel + 1) - 1
+            buffers = 0 if 1 in self.size else self.kernel - 1
         else:
+            reach = (self.kernel - 1) * self.dilation * (width + 1)
             ahead = max(0, self.stride - 1 - self.kernel**2) + max(0, (self.stride - 1) * width - self.kernel**2)
-            depth = (reach + 1 + ahead) * folds
-        return Amounts(300 + choice.simd * self.bits * math.ceil(depth / 38))
+            words, buffers = (reach + 1 + ahead) * folds, 1
+        unit = WindowUnit(words, buffers, choice.simd * self.bits, height * width * folds, False, whole)
+        return Amounts(unit.luts, 0, unit.bram18)
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """FINN's thresholds (``rtl/thresholding_rtl.py``), in whichever memory wastes least."""
+    """FINN's thresholds (``rtl/thresholding_rtl.py``), ``threshold_bits`` wide, and their result's ``bits``."""
 
     op: ClassVar[str] = "Thresholding_rtl"
     pixels: int
     channels: int
-    sum_bits: int
+    threshold_bits: int
     bits: int
 
     def choices(self) -> list[Choice]:
@@ -178,44 +182,27 @@ class Thresholds:
         return _lanes(self.op, "NumChannels", self.channels, self.pixels * self.channels)
 
     def amounts(self, choice: Choice) -> Amounts:
-        """``get_memory_estimate``: a memory for each level of the binary search."""
-        lanes, taken = choice.pe, {"lut": 0, "bram18": 0, "uram": 0}
-        for level in range(self.bits):
-            depth = self.channels // lanes << level
-            kind, count = min(_memories(depth, self.sum_bits), key=lambda memory: memory[2])[:2]
-            taken[kind] += lanes * count
-        return Amounts(**taken)
-
-
-_MEMORIES = (("uram", 72, 4096), ("uram", 36, 8192), ("uram", 18, 16384), ("uram", 9, 32768), ("bram18", 36, 512),
-             ("bram18", 18, 1024), ("bram18", 9, 2048), ("lut", 1, 64))  # fmt: skip
-"""Kind, bits and words of a primitive, in the order of FINN's ``mem_primitives_versal``."""
-
-
-def _memories(words: int, bits: int) -> list[tuple[str, int, int]]:
-    """Kind, count and wasted bits of every primitive that could hold this (``memutil.py``)."""
-    found = []
-    for kind, width, depth in _MEMORIES:
-        count = math.ceil(words / depth) * math.ceil(bits / width)
-        found.append((kind, count, count * width * depth - words * bits))
-    return found
+        """A memory and a comparison for each level of the binary search."""
+        unit = ThresholdUnit(self.channels // choice.pe, choice.pe, self.bits, self.threshold_bits)
+        return Amounts(unit.luts, 0, unit.bram18)
 
 
 @dataclass(frozen=True)
 class Padding:
-    """FINN's padding (``fmpadding.py``), of which it estimates no resources; ``pixels`` with the border."""
+    """FINN's padding (``fmpadding.py``); ``size`` is (height, width) with the border."""
 
     op: ClassVar[str] = "FMPadding_rtl"
-    pixels: int
+    size: tuple[int, int]
     channels: int
+    bits: int
 
     def choices(self) -> list[Choice]:
         """SIMD over the channels."""
-        return _lanes(self.op, "NumChannels", self.channels, self.pixels * self.channels)
+        return _lanes(self.op, "NumChannels", self.channels, math.prod(self.size) * self.channels)
 
     def amounts(self, choice: Choice) -> Amounts:
-        """Nothing."""
-        return Amounts()
+        """Counters and a beat."""
+        return Amounts(padding_luts(*self.size, self.channels // choice.simd, choice.simd * self.bits))
 
 
 @dataclass(frozen=True)

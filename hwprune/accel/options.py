@@ -9,6 +9,7 @@ from onnx import NodeProto
 from qonnx.core.modelwrapper import ModelWrapper
 from qonnx.custom_op.registry import getCustomOp
 
+from hwprune.accel.fifo_storage import SHALLOW, FifoSize, fifo_control_luts, fifo_memory
 from hwprune.accel.folding import fold_options, node_cycles, node_resources
 from hwprune.accel.operator_costs import Amounts
 from hwprune.accel.operators.units import width_converter_luts
@@ -20,8 +21,6 @@ STYLES = {
     "ConvolutionInputGenerator_rtl": {"ram_style": ("distributed", "block")},
 }
 """Attributes of operators beside their folds that are free to be chosen, and their values."""
-FIFO_CONTROL = 12
-"""LUTs of a FIFO in a shift register besides its store of a LUT a bit."""
 
 
 def problem(model: ModelWrapper, part: str) -> Problem:
@@ -53,11 +52,12 @@ def apply(model: ModelWrapper, found: Problem, chosen: tuple[int, ...]) -> None:
 def node_options(model: ModelWrapper, node: NodeProto, part: str) -> list[Option]:
     """Of one operator."""
     operator = getCustomOp(node)
-    if hasattr(operator, "unit") and getattr(operator, "own", True):
+    if node.op_type in ("MVAU_rtl", "SAMVAU_rtl") and getattr(operator, "own", True):
         return _unit_options(model, node, operator)
     before = [(name, operator.get_nodeattr(name)) for name in operator.get_nodeattr_types() if name in _FREE]
     found = []
     for fold in fold_options(model, node):
+        _set(operator, ((name, int(value)) for name, value in fold.items()))
         for style in _styles(operator, node.op_type):
             settings = (*((name, int(value)) for name, value in fold.items()), *style)
             _set(operator, settings)
@@ -87,10 +87,13 @@ def _unit_options(model: ModelWrapper, node: NodeProto, operator) -> list[Option
     return found
 
 
-_FREE = {"PE", "SIMD", "parallel_window", *(name for styles in STYLES.values() for name in styles)}
+_FOLDS = ("PE", "SIMD", "parallel_window", "depth_trigger_bram")
+_FREE = {*_FOLDS, *(name for styles in STYLES.values() for name in styles)}
 
 
-def _styles(operator, op_type: str) -> Iterator[tuple[tuple[str, str], ...]]:
+def _styles(operator, op_type: str) -> Iterator[tuple[tuple[str, str | int], ...]]:
+    if op_type == "Thresholding_rtl":
+        return ((("depth_trigger_bram", trigger),) for trigger in operator.unit.triggers)
     styles = STYLES.get(op_type, {})
     if op_type == "MVAU_rtl" and not operator.own:  # FINN's core is for parts that ours is not for
         styles = {}
@@ -107,6 +110,7 @@ def _stream_cost(bits: int):
 
     def cost(out: int, into: int) -> Amounts:
         converter = width_converter_luts(out * bits, into * bits) if out != into else 0
-        return Amounts(converter + into * bits + FIFO_CONTROL)
+        fifo, stored = FifoSize(SHALLOW), 8 * math.ceil(into * bits / 8)
+        return Amounts(converter + fifo_memory(fifo, stored).luts + fifo_control_luts(fifo, stored))
 
     return cached(cost)

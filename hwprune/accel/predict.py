@@ -35,6 +35,8 @@ from hwprune.quant.precision import Precision
 
 SUM_SHARE = 0.2
 """Of the greatest sum that codes of this many bits could give, what trained weights reach."""
+THRESHOLDS_NARROWER = 2
+"""Bits that thresholds have less than the sums they are compared with, by two trained networks' median."""
 PIXEL_BITS = 8
 UNITS = (Mvau, Samvau)
 
@@ -225,9 +227,9 @@ class Predictor:
         out_size = self._shapes[name][1:]
         size = tuple(extent + 2 * padding for extent in self._shapes[source][1:])
         bits = PIXEL_BITS if source == IMAGE else self.precision.activation_bits
-        pixels, area = math.prod(out_size), math.prod(size)
+        pixels = math.prod(out_size)
         if padding:
-            last = self._add(f"{name}_pad", lambda c: Padding(area, c[source]), last)
+            last = self._add(f"{name}_pad", lambda c: Padding(size, c[source], bits), last)
         if kernel > 1 or layer.stride > 1:
 
             def window(c: Channels) -> Window:
@@ -239,7 +241,11 @@ class Predictor:
         if name in self.architecture.heads:
             return last
         out_bits = self.precision.activation_bits
-        return self._add(f"{name}_thresholds", lambda c: Thresholds(pixels, c[name], unit(c).sum_bits, out_bits), last)
+
+        def thresholds(c: Channels) -> Thresholds:
+            return Thresholds(pixels, c[name], max(out_bits, unit(c).sum_bits - THRESHOLDS_NARROWER), out_bits)
+
+        return self._add(f"{name}_thresholds", thresholds, last)
 
     def _mvau(self, layer: Conv, pixels: int, bits: int) -> Callable[[Channels], Mvau]:
         weight_bits = self.precision.of_weights(self.architecture, layer.name)

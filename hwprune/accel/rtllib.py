@@ -1,4 +1,4 @@
-"""FINN's RTL library as Verilator reads it, and as it is right: a copy in the run folder with three files adapted.
+"""FINN's RTL library as Verilator reads it, and as it is right: a copy in the run folder with some files adapted.
 
 The installed package is never changed. Each adaptation is a substitution that must match exactly once, so another
 version of FINN is refused by name instead of simulated in a shape nobody has looked at.
@@ -49,6 +49,12 @@ ADAPTATIONS = (
         r"typedef struct \{(?=[^}]*\} abits_t;)",
         "typedef struct packed {",
         "a localparam of an unpacked struct type",
+    ),
+    Adaptation(
+        "fifo/hdl/fifo.sv",
+        r'(localparam  RAM_STYLE_HI = \(MIN_ABITS <= ABITS\.hi\)\? RAM_STYLE_EFF :) "auto";',
+        r'\1 IS_URAM? "auto" : ABITS.hi <= 6? "distributed" : "block";',
+        "the style of a small second address space is left to the tool, and with it what the FIFO takes",
     ),
     Adaptation(
         "mvu/mvu_vvu_axi.sv",

@@ -54,7 +54,10 @@ ADAPTATIONS = (
         )
     ),
     Adaptation(
-        "thresholding/hdl/thresholding.sv", r'"FALSE", RAM_STYLE = RAM_STYLE', '"FALSE", ram_style = RAM_STYLE', _STYLE
+        "thresholding/hdl/thresholding.sv",
+        r'"FALSE", RAM_STYLE = RAM_STYLE',
+        '"FALSE", ram_style = RAM_STYLE == "distributed"? "logic" : RAM_STYLE',
+        f"{_STYLE}; LUT-RAM that is never written is logic to Yosys",
     ),
     Adaptation(
         "mvu/mvu.sv",

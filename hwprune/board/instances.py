@@ -181,7 +181,8 @@ def _modules(path: Path) -> dict[str, dict]:
 def _has_lut_rom(instance: Instance, folder: Path) -> bool:
     """Whether it has a ROM in LUTs of more than a few words."""
     home = folder / SOURCES / instance.name
-    words = max((path.read_text().count("\n") for path in home.glob("*_weights.dat")), default=0)
+    contents = (path for names in ("weights", "codes") for path in home.glob(f"*_{names}.dat"))
+    words = max((path.read_text().count("\n") for path in contents), default=0)
     return words > FEW and any(".BLOCK(1'b0)" in path.read_text() for path in home.glob("*.v"))
 
 

@@ -51,8 +51,8 @@ def test_too_much_says_what_fits(graph, tmp_path):
             r"\d+ LUTs, \d+ more than the 500 of the budget.*; pruning channels does not",
         ),
         (
-            Budget(luts=6_100, dsps=9, brams=40),
-            r"\d+ LUTs, \d+ more than the 6100 .* prune to \d+% of the parameters \(widths",
+            Budget(luts=4_000, dsps=9, brams=40),
+            r"\d+ LUTs, \d+ more than the 4000 .* prune to \d+% of the parameters \(widths",
         ),
     ],
 )

@@ -74,9 +74,9 @@ def numbers(node, model):
             return Window(get("IFMChannels"), get("ConvKernelDim")[0], get("Stride")[0], get("Dilation")[0],
                           tuple(get("IFMDim")), tuple(get("OFMDim")), bits)  # fmt: skip
         case Thresholds.op:
-            return Thresholds(pixels, get("NumChannels"), bits, out)
+            return Thresholds(pixels, get("NumChannels"), op.get_input_datatype(1).bitwidth(), out)
         case Padding.op:
-            return Padding(pixels, get("NumChannels"))
+            return Padding(tuple(map(int, op.get_padded_odim())), get("NumChannels"), bits)
         case Pool.op:
             pads = tuple(map(int, get("Padding")))
             return Pool(get("Channels"), get("kernel"), get("stride"), pads, tuple(get("ifm_dim")), bits)

@@ -1,5 +1,5 @@
 """FINN operators with RTL of our own: SAM; pool, upsampling, concat and fork, which FINN has in HLS only; width
-converters and matrix-vector units, for which FINN takes many more LUTs."""
+converters and matrix-vector units, for which FINN takes many more LUTs. Of FINN's others the estimates are ours."""
 
 from hwprune.errors import UserError
 
@@ -23,6 +23,12 @@ def register() -> None:
         raise UserError(f"FINN is missing ({error}); install it with: pip install 'hwprune[accel]'") from error
     from hwprune.accel.operators.concat import StreamingConcat_rtl
     from hwprune.accel.operators.duplicate import DuplicateStreams_rtl
+    from hwprune.accel.operators.finn_counted import (
+        ConvolutionInputGenerator_rtl,
+        FMPadding_rtl,
+        StreamingFIFO_rtl,
+        Thresholding_rtl,
+    )
     from hwprune.accel.operators.maxpool2d import MaxPool2d, MaxPool2d_rtl
     from hwprune.accel.operators.mvau import MVAU_rtl
     from hwprune.accel.operators.samvau import SAMVAU
@@ -44,6 +50,10 @@ def register() -> None:
         SAMVAU_rtl,
         StreamingDataWidthConverter_rtl,
         MVAU_rtl,
+        ConvolutionInputGenerator_rtl,
+        FMPadding_rtl,
+        StreamingFIFO_rtl,
+        Thresholding_rtl,
     ):
         rtl.register_custom_op(operator)
         # Where FINN has an operator of the name, QONNX may have looked it up already, and keeps what it found.

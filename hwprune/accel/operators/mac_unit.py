@@ -80,7 +80,7 @@ class MacUnit:
 
     def bram18(self, rom_in_blocks: bool) -> int:
         """18-Kbit block RAMs of the ROM and of the replayed vector."""
-        rom = resources.bram18(*self.rom_shape) if rom_in_blocks else 0
+        rom = resources.rom_bram18(*self.rom_shape) if rom_in_blocks else 0
         return rom + (resources.memory_bram18(*self._ring_shape) if self.folds > 1 else 0)
 
     @property
@@ -110,7 +110,7 @@ class MacUnit:
             besides = 2 * counters + 12
             if self.folds > 1:
                 besides += 6 * resources.counter_bits(self.beats) + 2 * resources.counter_bits(self.folds)
-        memories = (resources.bram_multiplexer_luts if rom_in_blocks else resources.rom_luts)(*self.rom_shape)
+        memories = (resources.rom_multiplexer_luts if rom_in_blocks else resources.rom_luts)(*self.rom_shape)
         if self.folds > 1:
             memories += resources.memory_luts(*self._ring_shape)
         output = resources.skid_luts(self.pe * self.sum_bits) if self.beats == 1 else 0

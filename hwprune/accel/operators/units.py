@@ -73,35 +73,38 @@ class SamUnit:
 
     def bram18(self, rom_in_blocks: bool) -> int:
         """18-Kbit block RAMs of the ROM and of the replayed vector."""
-        rom = resources.bram18(*self.rom_shape) if rom_in_blocks else 0
+        rom = resources.rom_bram18(*self.rom_shape) if rom_in_blocks else 0
         return rom + (resources.memory_bram18(*self._ring_shape) if self.folds > 1 else 0)
 
     def luts(self, rom_in_blocks: bool) -> int:
-        """LUTs: extremes, their sum, memories, counters, and the skid buffer."""
+        """LUTs: extremes, their sum, memories, counters; fitted to syntheses by Yosys."""
         bits = self.input_bits + max(0, -self.shift)
         terms = max(1, self.simd // self.group)
         operands = self.sets * terms
-        unit = operands * resources.sam_extreme_luts(min(self.simd, self.group), bits, self.beats * self.folds)
+        extreme = resources.sam_extreme_luts(
+            min(self.simd, self.group), bits, self.beats * self.folds, max(0, self.shift)
+        )
+        unit = operands * extreme
         if self.simd < self.group:
             unit += operands * 1.5 * bits
         left, level = operands, 0
         while left > 1:
-            unit += left // 2 * min(bits + level, self.sum_bits)
+            unit += 1.13 * (left // 2) * min(bits + level, self.sum_bits)
             left, level = left - left // 2, level + 1
-        unit += self.sum_bits * (2 if self.signs and self.folds > 1 else 1) + terms * self.signs
-        memories = (resources.bram_multiplexer_luts if rom_in_blocks else resources.rom_luts)(*self.rom_shape)
+        unit += 1.42 * self.sum_bits
+        memories = (resources.rom_multiplexer_luts if rom_in_blocks else resources.rom_luts)(*self.rom_shape)
         control = resources.counter_bits(self.beats * self.folds, self.beats, self.folds) + 10
         if self.folds > 1:
             memories += resources.memory_luts(*self._ring_shape)
             control += 6 * resources.counter_bits(self.beats) + 2 * resources.counter_bits(self.folds)
-        return math.ceil(self.pe * unit + memories + control + resources.skid_luts(self.pe * self.sum_bits))
+        return math.ceil(self.pe * unit + memories + 0.89 * control)
 
 
 def upsample_memory(width: int, folds: int, bits: int) -> tuple[int, int]:
     """LUTs and 18-Kbit block RAMs of ``upsample_nearest.sv`` for rows of ``width`` pixels: the ring of two rows, its
     addresses, levels and visit counters, and the skid buffer."""
     depth = 2 * width * folds
-    control = 9 * resources.counter_bits(depth)
+    control = 4 * resources.counter_bits(depth) + 12
     luts = math.ceil(resources.memory_luts(depth, bits) + control + resources.skid_luts(bits))
     return luts, resources.memory_bram18(depth, bits)
 
@@ -109,7 +112,7 @@ def upsample_memory(width: int, folds: int, bits: int) -> tuple[int, int]:
 def concat_luts(inputs: int, folds: int, bits: int) -> int:
     """LUTs of ``stream_concat.sv``, whose widest input has ``folds``: a multiplexer that for two inputs goes into the
     skid buffer's, and a counter."""
-    return (0 if inputs == 2 else bits) + resources.skid_luts(bits) + 2 * resources.counter_bits(folds)
+    return math.ceil(bits * (1 if inputs == 2 else 1.5)) + resources.counter_bits(folds) + 1
 
 
 def duplicate_luts(outputs: int, bits: int) -> int:
@@ -122,7 +125,7 @@ def pool_memory(stages: Sequence[PoolStage], bits: int) -> tuple[int, int]:
     lane, and counters; and the skid buffer."""
     counters = [count for stage in stages for count in (stage.items, stage.beats, *[stage.beats] * stage.drains)]
     memories = sum(resources.memory_luts(stage.beats, bits) for stage in stages)
-    logic = 1.25 * (bits * len(stages) + resources.counter_bits(*counters))
+    logic = 0.86 * (bits * len(stages) + resources.counter_bits(*counters)) + 8
     luts = math.ceil(memories + logic + resources.skid_luts(bits))
     return luts, sum(resources.memory_bram18(stage.beats, bits) for stage in stages)
 
