@@ -20,8 +20,7 @@ from hwprune.files import write_text
 
 COSTS = Path(__file__).with_name("yosys_costs.json")
 SLACK = 0.1
-"""LUTs and registers by which two syntheses of an instance may differ: abc9 depends on the names of wires, which Yosys
-numbers as it goes, and so on what else is in the batch. Seen: 5 %."""
+"""LUTs and registers by which instances of equal sources may differ: abc9 depends on their names."""
 CHECKED = 6
 """Known instances of a design that are synthesised again."""
 

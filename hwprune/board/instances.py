@@ -27,8 +27,6 @@ ROM = "rom$"
 """How the names of modules begin that Yosys makes of ``rom.sv``."""
 FEW = 16
 """Words of a ROM that are better worked into the logic."""
-BATCH = 6
-"""Instances for a process, whose start takes seconds."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ def measure_instances(
     known
         Costs by key, of other designs.
     done
-        Called with each instance's name and cost as its batch is ready.
+        Called with each instance's name and cost as it is ready.
 
     Returns
     -------
@@ -89,13 +87,12 @@ def measure_instances(
         new = [i for number, i in enumerate(found)
                if i.key not in costs and i.key not in {other.key for other in found[:number]}]  # fmt: skip
 
-        def several(some: list[Instance]) -> None:
-            for instance, cost in zip(some, _synthesise(some, folder), strict=True):
-                costs[instance.key] = cost
-                done(instance.name, cost)
+        def one(instance: Instance) -> None:
+            costs[instance.key] = _synthesise(instance, folder)
+            done(instance.name, costs[instance.key])
 
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(several, [new[at : at + BATCH] for at in range(0, len(new), BATCH)]))
+            list(pool.map(one, new))
     return {i.name: costs[i.key] for i in found}, {i.key: costs[i.key] for i in found}
 
 
@@ -138,36 +135,31 @@ def _instance(folder: Path, name: str, module: str, files: list[str], texts: dic
     return Instance(name, module, tuple(files), content.hexdigest())
 
 
-def _synthesise(some: list[Instance], folder: Path) -> list[Cost]:
-    script = []
-    apart = [_has_lut_rom(instance, folder) for instance in some]
+def _synthesise(instance: Instance, folder: Path) -> Cost:
+    """In a process of its own: abc9 depends on the numbers of wires, and so on what was mapped before."""
+    apart = _has_lut_rom(instance, folder)
+    read = f"{SLANG} -D XC7 -D SYNTHESIS -D YOSYS_SRL -I {SOURCES}/finn-rtllib/swg --top {instance.module}"
     with TemporaryDirectory(prefix="instances-") as results:
-        for number, instance in enumerate(some):
-            read = f"{SLANG} -D XC7 -D SYNTHESIS -D YOSYS_SRL -I {SOURCES}/finn-rtllib/swg --top {instance.module}"
-            script += [
-                "design -reset",
-                *(f"read_verilog -lib +/xilinx/{cells}.v" for cells in ("cells_sim", "cells_xtra")),
-                f"{read} {'--keep-hierarchy ' if apart[number] else ''}{' '.join(instance.files)}",
-                *(_rom_apart(instance.module, f"{results}/{number}.rom.json") if apart[number] else ()),
-                f"scratchpad -set abc9.D {DELAY_PS}",
-                f"{SYNTH} -top {instance.module}",
-                "delete t:$scopeinfo",
-                f"write_json {results}/{number}.json",
-            ]
+        netlist, rom_netlist = Path(results, "logic.json"), Path(results, "rom.json")
+        script = [
+            *(f"read_verilog -lib +/xilinx/{cells}.v" for cells in ("cells_sim", "cells_xtra")),
+            f"{read} {'--keep-hierarchy ' if apart else ''}{' '.join(instance.files)}",
+            *(_rom_apart(instance.module, rom_netlist) if apart else ()),
+            f"scratchpad -set abc9.D {DELAY_PS}",
+            f"{SYNTH} -top {instance.module}",
+            "delete t:$scopeinfo",
+            f"write_json {netlist}",
+        ]
         try:
             yosys(script, folder)
         except RuntimeError as error:
-            raise RuntimeError(f"one of {', '.join(i.name for i in some)}: {error}") from None
-        found = []
-        for number, instance in enumerate(some):
-            module = _modules(Path(results, f"{number}.json"))[instance.module]
-            if apart[number]:
-                logic = {name: cell for name, cell in module["cells"].items() if not cell["type"].startswith(ROM)}
-                (rom,) = _modules(Path(results, f"{number}.rom.json")).values()
-                found.append(measure(module | {"cells": logic}) + measure(rom))
-            else:
-                found.append(measure(module))
-        return found
+            raise RuntimeError(f"{instance.name}: {error}") from None
+        module = _modules(netlist)[instance.module]
+        if not apart:
+            return measure(module)
+        logic = {name: cell for name, cell in module["cells"].items() if not cell["type"].startswith(ROM)}
+        (rom,) = _modules(rom_netlist).values()
+        return measure(module | {"cells": logic}) + measure(rom)
 
 
 def _modules(path: Path) -> dict[str, dict]:
@@ -186,7 +178,7 @@ def _has_lut_rom(instance: Instance, folder: Path) -> bool:
     return words > FEW and any(".BLOCK(1'b0)" in path.read_text() for path in home.glob("*.v"))
 
 
-def _rom_apart(module: str, netlist: str) -> list[str]:
+def _rom_apart(module: str, netlist: Path) -> list[str]:
     """Synthesise the ROM by itself, and leave it out of the rest.
 
     Vivado makes a ROM of 64 words a LUT, with the slice's own multiplexers behind them. So does Yosys; but not where it
