@@ -46,8 +46,10 @@ class Synthesis:
 
         say(f"{name}: synthesise")
         costs, keys = measure_instances(design, known=self.known, done=done)
-        self._check(design, sorted(set(keys) & set(self.known)))
+        old = sorted(set(keys) & set(self.known))
         self.known |= keys
+        if old:
+            self._check(design, old)
         self._keep()
         return costs
 

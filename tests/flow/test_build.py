@@ -1,6 +1,8 @@
 """The stages build and deploy, behind a small network that is really compiled."""
 
+import ast
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -142,6 +144,7 @@ def test_the_package(compiled, tmp_path, tools):
     assert {
         "small.bit",
         "small.hwh",
+        "demo.ipynb",
         "registers.json",
         "network.json",
         "README.md",
@@ -149,7 +152,6 @@ def test_the_package(compiled, tmp_path, tools):
         "versions.json",
     } <= set(names)
     assert content["driver.py"] == Path(driver.__file__).read_bytes()
-    assert "there is no notebook yet" in content["README.md"].decode()
     assert {"vectors/0/in0_V.bin", "vectors/1/out0_V.bin", "reports/timing.rpt", "build.json"} <= set(names)
     sums = dict(reversed(line.split("  ")) for line in content.pop("SHA256SUMS").decode().splitlines())
     assert sums == {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
@@ -187,6 +189,68 @@ def test_the_package(compiled, tmp_path, tools):
             wanted = network(image[None].float())[0][0].permute(1, 2, 0).numpy()
         assert np.allclose(integers[0] * affine.scale + affine.bias, wanted, atol=1e-6)
     assert "vectors/2/in0_V.bin" not in names
+
+
+@needs_tcl
+def test_the_notebook(compiled, tmp_path, tools, monkeypatch, capsys):
+    """Its cells, with an accelerator that answers with what the registers say is in its memory."""
+    import matplotlib
+    import torch
+
+    from hwprune.data.dataset import open_dataset
+
+    stand_in_for_vivado(tools)
+    run(compiled, tmp_path / "run")
+    folder = tmp_path / "unpacked"
+    with zipfile.ZipFile(tmp_path / "run" / "deploy" / "small.zip") as package:
+        package.extractall(folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    matplotlib.use("Agg")
+    packaged = importlib.import_module("driver")
+    monkeypatch.setattr(packaged.Accelerator, "load", classmethod(lambda cls, folder: Answers(Path(folder))))
+    notebook = json.loads(Path("demo.ipynb").read_text())
+    names = {}
+    try:
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                assert not cell["outputs"] and cell["execution_count"] is None
+                source = "".join(cell["source"])
+                ast.parse(source, feature_version=(3, 8))
+                exec(source, names)
+    finally:
+        sys.modules.pop("driver")
+    image = open_dataset(recipe().data).val[0][0]
+    network, _ = load_integer(compiled / "quantize")
+    with torch.no_grad():
+        wanted = network(image[None].float())[0][0].permute(1, 2, 0).numpy()
+    shown = [axis.get_images()[0].get_array() for axis in names["axes"]]
+    assert np.array_equal(shown[0], image.permute(1, 2, 0).numpy())
+    assert np.allclose(shown[1], wanted.max(axis=-1), atol=1e-6)
+    said = capsys.readouterr().out
+    assert "2 frames are as they should be" in said
+    assert "40000 cycles a frame at 100 MHz: 2500.0 frames a second" in said
+
+
+class Answers:
+    """An accelerator that knows the packaged vectors by heart."""
+
+    def __init__(self, folder):
+        described = json.loads((folder / "registers.json").read_text())
+        self.input, self.outputs = described["input"], described["outputs"]
+        self.known = {
+            (path / f"{self.input['name']}.bin").read_bytes(): path for path in (folder / "vectors").glob("[0-9]*")
+        }
+
+    def run(self, frames, timeout_s=10.0):
+        places = [self.known[frame.tobytes()] for frame in frames]
+        return [
+            np.stack([np.fromfile(place / f"{stream['name']}.bin", np.uint8) for place in places])
+            for stream in self.outputs
+        ]
+
+    def read(self, name):
+        return {"frame_cycles": 40000}[name]
 
 
 @needs_tcl

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hwprune.recipe import Recipe
 
 REGISTERS = "registers.json"
-HOST = {"driver.py": "driver.py"}
+HOST = {"driver.py": "driver.py", "demo.ipynb": "demo.ipynb"}
 """What runs on the board's processor: name in the zip, and in `hwprune.board`."""
 
 
@@ -118,6 +118,7 @@ WHAT = {
     ".bit": "configures the part",
     ".hwh": "describes its blocks to PYNQ, which wants it beside the bitstream under the same name",
     "driver.py": "needs numpy and pynq only: loads the bitstream, computes frames, compares the vectors",
+    "demo.ipynb": "a notebook: the vectors, what goes in and comes out as pictures, frames a second",
     "registers.json": "the accelerator's registers, and how frames lie in memory",
     "network.json": "its streams; per channel, what the host multiplies and adds; the meaning of the outputs",
     "board.json": "the board: memory map, ports, clock",
@@ -130,10 +131,10 @@ WHAT = {
 WITH_DRIVER = (
     "To see that the board computes what the network computes, unpack all this on the board, and there, as root in "
     "PYNQ's environment: `python3 driver.py`. It loads the bitstream, gives it the vectors, and compares every bit "
-    "that counts.",
+    "that counts. `demo.ipynb`, in PYNQ's Jupyter, shows the same as pictures.",
     "",
     "`driver.Accelerator.load(folder).run(frames)` computes frames of your own: bytes in, bytes out, as "
-    "`registers.json` lays them out. It neither resizes images nor decodes boxes yet, and there is no notebook yet.",
+    "`registers.json` lays them out. It neither resizes images nor decodes boxes yet.",
 )
 SERIAL = (
     "To see that the board computes what the network computes, unpack all this on a computer with hwprune and the "
